@@ -1,0 +1,81 @@
+"""The service's JSON → an `Answer`.
+
+Nothing in it is taken on trust: an answer that was cut off, or that is none at all, is an error that may pass, never
+an empty transcript. Sources: the API's reference ("Sample responses"), and what users report beside it: times as
+strings, no `DisplayText` in detailed answers, `Success` without words.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from transcription.errors import Retryable
+from transcription.transcript import Alternative, Json, Phrase, Word
+
+TICKS = 10_000_000  # per second: `Offset` and `Duration` count 100 ns
+
+SUCCESS = "Success"
+NO_MATCH = "NoMatch"  # speech, but no words of that language
+INITIAL_SILENCE = "InitialSilenceTimeout"
+BABBLE = "BabbleTimeout"  # noise only
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service made of one clip. Times are seconds from the clip's start.
+
+    `phrase` is None where there are no words; `covered` is the end of what the service listened to, as far as it says
+    so.
+    """
+
+    status: str
+    phrase: Phrase | None
+    covered: float
+
+
+def parse(body: bytes) -> Answer:
+    """Retryable: not an answer, or the service's own failure."""
+    try:
+        answer = json.loads(body)
+        status = str(answer["RecognitionStatus"])
+        offset, duration = _seconds(answer, "Offset"), _seconds(answer, "Duration")
+        phrase = _phrase(answer, offset, duration)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        raise Retryable(f"the service's answer could not be read ({len(body)} bytes)") from None
+    if status == SUCCESS:
+        return Answer(status, phrase, offset + duration)
+    if status in (NO_MATCH, INITIAL_SILENCE, BABBLE):
+        return Answer(status, None, offset + duration)
+    raise Retryable(f"the service answered {status!r:.60}")
+
+
+def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
+    """The first entry of NBest is the service's choice, whatever confidence the others show."""
+    best, *others = answer.get("NBest") or [{}]
+    text = str(answer.get("DisplayText") or best.get("Display") or "").strip()
+    if not text:
+        return None
+    return Phrase(
+        offset,
+        duration,
+        text,
+        confidence=_number(best, "Confidence"),
+        lexical=best.get("Lexical"),
+        itn=best.get("ITN"),
+        masked_itn=best.get("MaskedITN"),
+        alternatives=tuple(Alternative(str(other["Display"]), _number(other, "Confidence")) for other in others),
+        words=tuple(_word(word) for word in best.get("Words") or ()),
+    )
+
+
+def _word(word: Json) -> Word:
+    return Word(str(word["Word"]), _seconds(word, "Offset"), _seconds(word, "Duration"))
+
+
+def _seconds(values: Mapping[str, Any], name: str) -> float:
+    return int(values.get(name) or 0) / TICKS
+
+
+def _number(values: Mapping[str, Any], name: str) -> float | None:
+    return float(values[name]) if name in values else None

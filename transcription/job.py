@@ -1,0 +1,193 @@
+"""The story: one upload → one document.
+
+Valid outcomes and final failures are written down; only what may pass is left to the host, which tries an upload five
+times and then puts it on the poison queue.
+"""
+
+import functools
+import json
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+from transcription.encoding import as_wav
+from transcription.errors import (
+    Exhausted,
+    Final,
+    Misconfigured,
+    TranscriptionError,
+    UnsupportedAudio,
+    UploadGone,
+    UploadReplaced,
+)
+from transcription.pacing import Budget, Clock, SystemClock
+from transcription.recording import Recording, open_recording
+from transcription.settings import Settings, StorageSettings
+from transcription.speech import Options, SpeechClient
+from transcription.storage import Outcome, Storage, UploadProperties
+from transcription.transcript import Json, Ledger, Source, Transcript, document, failure
+from transcription.upload import check_size, is_folder_marker, open_upload, options
+
+log = logging.getLogger(__name__)
+
+LONGEST_CLIP = 60.0  # seconds in one request
+MOST_ROUNDS = 10  # begun anew because the upload or its document changed under us; then the host's tries take over
+
+
+class Job:
+    """What one process does with uploads, whichever thread they come on.
+
+    `work` is the error instead where the settings do not allow any: then each upload's document says so.
+    """
+
+    def __init__(self, storage: Storage, work: "Transcriber | Misconfigured", clock: Clock) -> None:
+        self._storage = storage
+        self._work = work
+        self._clock = clock
+
+    def run(self, container: str, name: str) -> None:
+        """Brings the upload to its document, unless it is there already.
+
+        Exhausted: the service could not be had within the budget (the document says so). UploadReplaced: it is
+        replaced faster than it can be transcribed. Errors of the storage SDK pass through. The host tries again after
+        any of them.
+        """
+        if container != self._storage.audio_container:
+            log.warning(
+                "Ignored an event for container %r: only %r is watched", container, self._storage.audio_container
+            )
+            return
+        for _ in range(MOST_ROUNDS):
+            try:
+                self._settle(self._storage.upload(name))
+            except UploadReplaced:
+                log.info("%r was replaced meanwhile: beginning anew with the new content", name)
+            except UploadGone:
+                log.info("%r is gone: nothing to do", name)
+                return
+            else:
+                return
+        raise UploadReplaced(f"{name!r} was replaced {MOST_ROUNDS} times while it was worked on")
+
+    def _settle(self, upload: UploadProperties) -> None:
+        before = self._storage.outcome(upload.name)
+        if is_folder_marker(upload) or before.is_of(upload):
+            return
+        started = self._clock.monotonic()
+        ledger = Ledger()
+        content, error = self._document(upload, ledger)
+        self._publish(upload, content, before)
+        _report(content, ledger, self._clock.monotonic() - started)
+        if error:
+            log.error("%s: %s", upload.name, error)
+        if isinstance(error, Exhausted):
+            raise error
+
+    def _document(self, upload: UploadProperties, ledger: Ledger) -> tuple[Json, TranscriptionError | None]:
+        """The document, and the error in it where somebody other than the uploader has to do something."""
+        source = Source(self._storage.audio_container, upload.name, upload.etag, upload.size)
+        try:
+            if isinstance(self._work, Misconfigured):
+                raise Misconfigured(str(self._work))
+            check_size(upload, self._work.settings.limits)
+            asked = options(upload, self._work.settings.speech)
+            recording = open_recording(open_upload(self._storage, upload), upload.size)
+            source = replace(source, format=recording.format)
+            transcript = self._work.transcribe(recording, asked, ledger)
+        except Final as error:
+            return failure(error, source, ledger, self._clock.now()), None
+        except (Misconfigured, Exhausted) as error:
+            return failure(error, source, ledger, self._clock.now()), error
+        return document(transcript, source, ledger, self._clock.now()), None
+
+    def _publish(self, upload: UploadProperties, content: Json, before: Outcome) -> None:
+        """Writes the document if it still belongs to what is there. UploadReplaced, UploadGone: it does not."""
+        for _ in range(MOST_ROUNDS):
+            if self._storage.upload(upload.name).etag != upload.etag:
+                raise UploadReplaced(upload.name)
+            if self._storage.write(upload.name, content, before):
+                return
+            before = self._storage.outcome(upload.name)
+            if before.is_of(upload):
+                return  # another worker had the same upload, and was first
+        raise UploadReplaced(f"the document of {upload.name!r} was written by others {MOST_ROUNDS} times")
+
+
+class Transcriber:
+    """A recording's way through the service."""
+
+    def __init__(self, settings: Settings, speech: SpeechClient, clock: Clock) -> None:
+        self.settings = settings
+        self._speech = speech
+        self._clock = clock
+
+    def transcribe(self, recording: Recording, asked: Options, ledger: Ledger) -> Transcript:
+        """Final, Misconfigured, Exhausted: there is no transcript."""
+        ledger.endpoint = self._speech.endpoint
+        if recording.duration > LONGEST_CLIP:
+            raise UnsupportedAudio(
+                f"The recording has {recording.duration:.0f} s; so far {LONGEST_CLIP:.0f} s are taken."
+            )
+        pcm = b"".join(recording.blocks())
+        if not pcm:
+            return Transcript(asked.language, 0.0, ())
+        budget = Budget(self._clock, self.settings.limits.processing_seconds)
+        answer = self._speech.recognize(as_wav(pcm), asked, ledger, budget)
+        return Transcript(asked.language, recording.duration, (answer.phrase,) if answer.phrase else ())
+
+
+def _report(content: Json, ledger: Ledger, seconds: float) -> None:
+    """One line of JSON per recording. The worker forwards nothing of a log record but its message, so all is in
+    there.
+    """
+    line = {
+        "event": "transcription",
+        "name": content["source"]["name"],
+        "status": content["status"],
+        "code": content.get("error", {}).get("code"),
+        "language": content.get("language"),
+        "audioSeconds": content.get("durationSeconds"),
+        "audioSecondsSent": round(ledger.audio_seconds, 3),
+        "requests": ledger.requests,
+        "retries": ledger.requests - ledger.answers,
+        "seconds": round(seconds, 3),
+    }
+    log.info(json.dumps({key: value for key, value in line.items() if value is not None}))
+
+
+def report_wrong_settings(environ: Mapping[str, str]) -> None:
+    """Says at start what is wrong with the settings; the functions are there all the same, so that no upload is
+    dropped.
+    """
+    try:
+        Settings.read(environ)
+    except Misconfigured as error:
+        log.error("%s Until then each upload ends as Failed/Configuration.", error)
+
+
+def for_this_process() -> Job:
+    """The one Job of this process. Misconfigured: not even the storage settings are right, so nothing can be
+    written.
+    """
+    with _building:  # else two first uploads would build two
+        return _build()
+
+
+_building = threading.Lock()
+
+
+@functools.cache
+def _build() -> Job:
+    return build(os.environ, SystemClock())
+
+
+def build(environ: Mapping[str, str], clock: Clock) -> Job:
+    """A Job with the clients that these settings ask for. Misconfigured: the storage settings are wrong."""
+    storage = Storage.connect(StorageSettings.read(environ))
+    try:
+        settings = Settings.read(environ)
+    except Misconfigured as error:
+        return Job(storage, error, clock)
+    return Job(storage, Transcriber(settings, SpeechClient(settings.speech, clock), clock), clock)

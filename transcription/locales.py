@@ -1,0 +1,40 @@
+"""The locales of speech to text, and what is known of their writing.
+
+Source: "Language and voice support for the Speech service", table "Speech to text", as of April 2026. A locale that is
+newer than this list can be used as `SPEECH_LANGUAGE`, which is checked for its form only.
+"""
+
+import re
+
+_LISTED = """
+af-ZA am-ET ar-AE ar-BH ar-DZ ar-EG ar-IL ar-IQ ar-JO ar-KW ar-LB ar-LY ar-MA ar-OM ar-PS ar-QA ar-SA ar-SY
+ar-TN ar-YE as-IN az-AZ bg-BG bn-IN bs-BA ca-ES cs-CZ cy-GB da-DK de-AT de-CH de-DE el-GR en-AU en-CA en-GB
+en-GH en-HK en-IE en-IN en-KE en-NG en-NZ en-PH en-SG en-TZ en-US en-ZA es-AR es-BO es-CL es-CO es-CR es-CU
+es-DO es-EC es-ES es-GQ es-GT es-HN es-MX es-NI es-PA es-PE es-PR es-PY es-SV es-US es-UY es-VE et-EE eu-ES
+fa-IR fi-FI fil-PH fr-BE fr-CA fr-CH fr-FR ga-IE gl-ES gu-IN he-IL hi-IN hr-HR hu-HU hy-AM id-ID is-IS it-CH
+it-IT ja-JP jv-ID ka-GE kk-KZ km-KH kn-IN ko-KR lo-LA lt-LT lv-LV mk-MK ml-IN mn-MN mr-IN ms-MY mt-MT my-MM
+nb-NO ne-NP nl-BE nl-NL or-IN pa-IN pl-PL ps-AF pt-BR pt-PT ro-RO ru-RU si-LK sk-SK sl-SI so-SO sq-AL sr-RS
+sv-SE sw-KE sw-TZ ta-IN te-IN th-TH tr-TR uk-UA ur-IN uz-UZ vi-VN wuu-CN yue-CN zh-CN zh-CN-shandong zh-CN-
+sichuan zh-HK zh-TW zu-ZA
+"""
+_BY_FOLDED_NAME = {locale.casefold(): locale for locale in _LISTED.split()}
+
+_LOCALE_FORM = re.compile(r"[a-z]{2,3}(-[a-z]{4})?-[a-z]{2}(-[a-z]+)?", re.IGNORECASE)
+
+# Scripts that put no space between words; phrases in them are joined without one.
+_WITHOUT_SPACES = frozenset({"zh", "wuu", "yue", "ja", "th", "lo", "km", "my"})
+
+
+def known(name: str) -> str | None:
+    """The locale as the service spells it (`fr-fr` → `fr-FR`), or None where the list does not have it."""
+    return _BY_FOLDED_NAME.get(name.casefold())
+
+
+def well_formed(name: str) -> bool:
+    """Whether `name` could be a locale of the service: language, perhaps script, region, perhaps variety."""
+    return _LOCALE_FORM.fullmatch(name) is not None
+
+
+def word_separator(locale: str) -> str:
+    """What stands between two phrases of a transcript: a space, or nothing."""
+    return "" if locale.partition("-")[0].casefold() in _WITHOUT_SPACES else " "

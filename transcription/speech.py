@@ -1,0 +1,190 @@
+"""One clip → one answer: the protocol of the Speech to text REST API for short audio.
+
+https://learn.microsoft.com/azure/ai-services/speech-service/rest-speech-to-text-short. Knows nothing of storage, of
+recordings or of other clips. Every try builds its body anew and is made in here: no layer below retries.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+import requests
+import urllib3
+
+from transcription import answers
+from transcription.answers import Answer
+from transcription.credentials import KEY_HEADER, Credential, Key, Token
+from transcription.encoding import Encoded
+from transcription.errors import Misconfigured, RequestRefused, Retryable
+from transcription.pacing import Budget, Clock, Gate, persist
+from transcription.settings import SpeechSettings
+from transcription.transcript import Ledger
+from transcription.transport import in_chunks, open_session
+
+TIMEOUT = (10.0, 90.0)  # seconds to connect or send a chunk; and between two pieces of the answer
+LONGEST_ANSWER = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
+QUOTED = 300  # characters of an error's body that a message repeats
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one recording asks of the service."""
+
+    language: str
+    profanity: str
+
+
+@dataclass(frozen=True)
+class _Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class SpeechClient:
+    """The endpoint, for all recordings and threads of the process."""
+
+    def __init__(self, settings: SpeechSettings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._gate = Gate(settings.max_concurrent_requests)
+        self._session = open_session(settings.endpoint.base, settings.max_concurrent_requests)
+        self._credential: Credential = (
+            Token(self._fetch_token, clock) if settings.auth == "token" else Key(settings.key)
+        )
+
+    @property
+    def endpoint(self) -> str:
+        return self._settings.endpoint.base
+
+    def recognize(self, audio: Encoded, options: Options, ledger: Ledger, budget: Budget) -> Answer:
+        """Streams `audio`, trying again while that may help.
+
+        Errors: RequestRefused, Misconfigured, Exhausted (the budget is gone).
+        """
+
+        def attempt() -> Answer:
+            with self._gate.turn(ledger, budget):
+                return self._ask(audio, options, ledger)
+
+        answer = persist(attempt, budget)
+        ledger.answered()
+        return answer
+
+    def _ask(self, audio: Encoded, options: Options, ledger: Ledger) -> Answer:
+        """One try, and with a refused token a second one with a new token."""
+        proof = self._credential.headers()
+        reply = self._send(audio, options, proof, ledger)
+        if reply.status == 401 and self._credential.renew(proof):
+            reply = self._send(audio, options, self._credential.headers(), ledger)
+        self._raise_for(reply)
+        return answers.parse(reply.body)
+
+    def _send(self, audio: Encoded, options: Options, proof: dict[str, str], ledger: Ledger) -> _Reply:
+        connection_id = uuid.uuid4().hex
+        ledger.sent(connection_id, audio.seconds)
+        headers = {"Content-Type": audio.content_type, "Accept": "application/json", "Expect": "100-continue", **proof}
+        body = in_chunks(audio.header, audio.body)
+        return self._post(self._settings.endpoint.recognition_url, headers, self._query(options, connection_id), body)
+
+    def _query(self, options: Options, connection_id: str) -> list[tuple[str, str]]:
+        settings = self._settings
+        query = [
+            ("language", options.language),
+            ("format", "detailed" if settings.detailed else "simple"),
+            ("profanity", options.profanity),
+            ("X-ConnectionId", connection_id),
+        ]
+        if settings.detailed and settings.word_times:
+            query.append(("wordLevelTimestamps", "true"))
+        if settings.model_id:
+            query.append(("cid", settings.model_id))
+        return [*query, *settings.extra_query]
+
+    def _fetch_token(self) -> str:
+        reply = self._post(self._settings.endpoint.token_url, {KEY_HEADER: self._settings.key}, [], b"")
+        self._raise_for(reply)
+        token = reply.body.decode("ascii", "replace").strip()
+        if not token.isprintable() or not token or " " in token:
+            raise Retryable("the token endpoint answered with something that is no token")
+        return token
+
+    def _post(
+        self, url: str, headers: dict[str, str], query: list[tuple[str, str]], body: Iterable[bytes] | bytes
+    ) -> _Reply:
+        """Retryable: the network failed. Its errors hold the request, and so the key: only their reason goes on."""
+        try:
+            with self._session.post(
+                url, params=query, headers=headers, data=body, timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as response:
+                content = next(response.iter_content(LONGEST_ANSWER), b"")
+                return _Reply(response.status_code, response.headers, _without_proof(content, headers))
+        except requests.exceptions.SSLError as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                message = f"The certificate of {self.endpoint} is not trusted: check AZURE_SPEECH_ENDPOINT."
+                raise Misconfigured(message) from None
+            raise Retryable(_reason(error)) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise Retryable(_reason(error)) from None
+
+    def _raise_for(self, reply: _Reply) -> None:
+        """Sorts every answer but a 200 into what may pass, what the deployer must put right, and what is final."""
+        status = reply.status
+        if status == 200:
+            return
+        said = f"{self.endpoint} answered {status}: {self._quoted(reply.body)}"
+        if status in (401, 403):
+            what = f"The {'token' if self._settings.auth == 'token' else 'key'} was refused. {said}."
+            raise Misconfigured(f"{what} Check AZURE_SPEECH_KEY, and that it belongs to this region or endpoint.")
+        if status == 404 or 300 <= status < 400:
+            raise Misconfigured(f"The Speech service is not at this address. {said}. Check AZURE_SPEECH_ENDPOINT.")
+        if status in (408, 429) or status >= 500 or status < 300:
+            raise Retryable(said, _retry_after(reply.headers, self._clock))
+        raise RequestRefused(f"The service refused the audio or its options. {said}.")
+
+    @staticmethod
+    def _quoted(body: bytes) -> str:
+        """An error's own words, short and on one line."""
+        text = body[: 4 * QUOTED].decode("utf-8", "replace")
+        try:
+            error = json.loads(body).get("error", {})
+            text = error.get("message") or text
+        except (ValueError, AttributeError, RecursionError):
+            pass  # text or empty: both happen
+        return " ".join(str(text).split())[:QUOTED].rstrip(".") or "(no explanation)"
+
+
+def _without_proof(content: bytes, headers: dict[str, str]) -> bytes:
+    """An answer that repeats our key or token must not carry it into a log."""
+    for name in (KEY_HEADER, "Authorization"):
+        if proof := headers.get(name, "").removeprefix("Bearer "):
+            content = content.replace(proof.encode(), b"***")
+    return content
+
+
+def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
+    """Seconds to wait if the answer names a time ahead, as seconds or as a date; None for anything else."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:9]) or None
+    try:
+        moment = parsedate_to_datetime(value)
+        ahead = (moment - clock.now()).total_seconds()
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return None
+    return ahead if ahead > 0 else None
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in words: `ConnectionResetError: Connection reset by peer`."""
+    while inner := (error.__cause__ or error.__context__ or next(iter(_nested(error)), None)):
+        error = inner
+    detail = getattr(error, "strerror", None) or str(error)
+    return f"no answer from the Speech service ({type(error).__name__}: {detail:.200})"
+
+
+def _nested(error: BaseException) -> list[BaseException]:
+    """urllib3 and requests wrap errors as arguments and as `reason`."""
+    return [inner for inner in (*error.args, getattr(error, "reason", None)) if isinstance(inner, BaseException)]

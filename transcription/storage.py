@@ -1,0 +1,158 @@
+"""Both containers behind one client per process: pinned reads, output names, is it done, conditional writes.
+
+The SDK retries 408 and 5xx by itself, by default for minutes; here its retries are bounded to some seconds, because
+the host comes back with a failed upload anyway. Errors of the SDK that no method names pass through: they mean that
+storage is down.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ContentSettings, ExponentialRetry
+
+from transcription.errors import UploadGone, UploadReplaced
+from transcription.settings import StorageSettings
+from transcription.transcript import FAILED, Json
+
+BLOCK_BYTES = 4 << 20  # one read; the SDK's own first read is 32 MiB
+LONGEST_DOCUMENT = 1 << 20  # bytes read of a `Failed` document, which takes some hundred
+
+# It logs each request and answer with all headers at INFO, which the host would keep and bill.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True)
+class UploadProperties:
+    """`etag` has no quotes; the keys of `metadata` are in lower case, as HTTP makes no difference."""
+
+    name: str
+    etag: str
+    size: int
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The document that is there now, or that none is (`etag` None). `etag` is the document's own."""
+
+    etag: str | None
+    source_etag: str | None = None
+    final: bool = False
+
+    def is_of(self, upload: UploadProperties) -> bool:
+        """Whether this upload's content is done and nothing is left to try."""
+        return self.final and self.source_etag == upload.etag
+
+
+class Storage:
+    def __init__(self, service: BlobServiceClient, settings: StorageSettings) -> None:
+        self.audio_container = settings.audio_container
+        self._service = service
+        self._audio = service.get_container_client(settings.audio_container)
+        self._transcripts = service.get_container_client(settings.transcript_container)
+
+    @classmethod
+    def connect(cls, settings: StorageSettings) -> "Storage":
+        """Opens no connection yet: those are made, and kept, as they are needed."""
+        options: dict[str, Any] = {
+            "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
+            "connection_timeout": 10,
+            "read_timeout": 30,
+            "max_single_get_size": BLOCK_BYTES,
+            "max_chunk_get_size": BLOCK_BYTES,
+        }
+        if settings.connection_string:
+            return cls(BlobServiceClient.from_connection_string(settings.connection_string, **options), settings)
+        credential = _managed_identity(settings.client_id)
+        return cls(BlobServiceClient(str(settings.account_url), credential=credential, **options), settings)
+
+    def close(self) -> None:
+        self._service.close()
+
+    def upload(self, name: str) -> UploadProperties:
+        """UploadGone: there is no such blob."""
+        with _upload_errors(name):
+            blob = self._audio.get_blob_client(name).get_blob_properties()
+        metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
+        return UploadProperties(name, _bare(blob.etag), blob.size, metadata)
+
+    def read(self, upload: UploadProperties, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset` of exactly this content. UploadReplaced, UploadGone: it is there no more."""
+        with _upload_errors(upload.name):
+            return (
+                self._audio.get_blob_client(upload.name)
+                .download_blob(offset, length, etag=f'"{upload.etag}"', match_condition=MatchConditions.IfNotModified)
+                .readall()
+            )
+
+    def outcome(self, name: str) -> Outcome:
+        """What is known of this upload's document. Nothing in it is trusted: what cannot be read is not final."""
+        document = self._transcripts.get_blob_client(output_name(name))
+        try:
+            properties = document.get_blob_properties()
+            metadata = {key.casefold(): value for key, value in (properties.metadata or {}).items()}
+            final = metadata.get("status") != FAILED
+            if not final and properties.size <= LONGEST_DOCUMENT:
+                final = not _wants_another_try(document.download_blob().readall())
+        except ResourceNotFoundError:
+            return Outcome(None)
+        return Outcome(properties.etag, metadata.get("source_etag"), final)
+
+    def write(self, name: str, document: Json, replacing: Outcome) -> bool:
+        """Writes the document unless another one came after `replacing` was looked up; whether it was written."""
+        blob = self._transcripts.get_blob_client(output_name(name))
+        body = json.dumps(document, ensure_ascii=False, indent=2).encode()
+        metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
+        content = ContentSettings(content_type="application/json; charset=utf-8")
+        condition = (
+            {"overwrite": False}
+            if replacing.etag is None
+            else {"overwrite": True, "etag": replacing.etag, "match_condition": MatchConditions.IfNotModified}
+        )
+        try:
+            blob.upload_blob(body, metadata=metadata, content_settings=content, **condition)
+        except (ResourceExistsError, ResourceModifiedError):
+            return False
+        except ResourceNotFoundError:  # the container: nobody has made it yet
+            self._transcripts.create_container()
+            return False
+        return True
+
+
+def output_name(name: str) -> str:
+    """The document's name for an upload's: `a.wav` and `a.mp3` must not meet."""
+    return name + ".json"
+
+
+@contextmanager
+def _upload_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except ResourceNotFoundError:
+        raise UploadGone(f"{name!r} was deleted") from None
+    except ResourceModifiedError:
+        raise UploadReplaced(f"{name!r} was replaced") from None
+
+
+def _wants_another_try(document: bytes) -> bool:
+    try:
+        return bool(json.loads(document)["error"]["tryAgain"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return True
+
+
+def _bare(etag: str) -> str:
+    return etag.strip('"')
+
+
+def _managed_identity(client_id: str | None) -> TokenCredential:
+    from azure.identity import ManagedIdentityCredential  # 124 ms that a connection string does not need
+
+    return ManagedIdentityCredential(client_id=client_id)
