@@ -1,0 +1,1 @@
+"""The whole stack on a developer's machine. Never deployed."""

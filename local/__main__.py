@@ -1,0 +1,54 @@
+"""`python -m local demo [--audio PATH]` and `python -m local start`."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from azure.core.exceptions import AzureError
+
+from local.azurite import AzuriteError
+from local.demo import SAMPLE, NoTranscript, demo
+from local.host import HostError
+from local.progress import say
+from local.stack import WrongSetting, log_to_file
+from local.start import start
+from local.tools import ToolError
+
+#: What shells report for a program that ended on Ctrl-C.
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """The exit status. Ctrl-C and SIGTERM are the way to end `start`, so they end it well."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("demo").add_argument("--audio", type=Path, default=SAMPLE)
+    commands.add_parser("start")
+    arguments = parser.parse_args()
+    # Also SIGINT, which a shell has its background jobs ignore: a stack that cannot be ended leaves processes behind.
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, interrupt)
+    log_to_file()
+    try:
+        if arguments.command == "demo":
+            return demo(arguments.audio, os.environ)
+        start(os.environ)
+    except KeyboardInterrupt:
+        say("\nStopped.")
+        return INTERRUPTED if arguments.command == "demo" else 0
+    except (ToolError, AzuriteError, HostError, NoTranscript, WrongSetting, AzureError) as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+def interrupt(_signum: int, _frame: FrameType | None) -> None:
+    """SIGTERM and a closed terminal end the stack as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What the host reads from the indexed functions: which containers and queues to watch, over which connection."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local.host.errors import HostError
+
+#: The real host's own defaults, where host.json says nothing.
+DEFAULT_POISON_THRESHOLD = 5
+DEFAULT_PARALLELISM = 8 * (os.cpu_count() or 1)
+DEFAULT_QUEUE_BATCH = 16
+
+
+@dataclass(frozen=True)
+class BlobTrigger:
+    """A function that wants every new blob of a container."""
+
+    function: str
+    parameter: str
+    connection: str
+    container: str
+    pattern: re.Pattern[str]
+
+    @property
+    def function_id(self) -> str:
+        """The function's name in messages and receipts."""
+        return f"Host.Functions.{self.function}"
+
+
+@dataclass(frozen=True)
+class QueueTrigger:
+    """A function that wants every message of a queue."""
+
+    function: str
+    parameter: str
+    connection: str
+    queue: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What host.json says about deliveries: how many at once, and how many tries before the poison queue."""
+
+    blob_parallel: int
+    blob_tries: int
+    queue_parallel: int
+    queue_tries: int
+
+    @classmethod
+    def read(cls, app: Path) -> "Limits":
+        """From the app's host.json, with the real host's defaults."""
+        extensions = json.loads((app / "host.json").read_text()).get("extensions", {})
+        blobs, queues = extensions.get("blobs", {}), extensions.get("queues", {})
+        return cls(
+            blob_parallel=blobs.get("maxDegreeOfParallelism", DEFAULT_PARALLELISM),
+            blob_tries=blobs.get("poisonBlobThreshold", DEFAULT_POISON_THRESHOLD),
+            queue_parallel=queues.get("batchSize", DEFAULT_QUEUE_BATCH),
+            queue_tries=queues.get("maxDequeueCount", DEFAULT_POISON_THRESHOLD),
+        )
+
+
+def triggers(functions: list[dict[str, Any]], settings: Mapping[str, str]) -> list[BlobTrigger | QueueTrigger]:
+    """One trigger a function. Raises `HostError` for bindings that this host does not have."""
+    return [trigger(function["name"], function["bindings"], settings) for function in functions]
+
+
+def trigger(name: str, bindings: list[dict[str, Any]], settings: Mapping[str, str]) -> BlobTrigger | QueueTrigger:
+    """The trigger of one function, whose only binding it must be."""
+    if len(bindings) != 1:
+        raise HostError(f"{name}: the stand-in host knows functions with a trigger and no other binding")
+    (binding,) = bindings
+    connection = binding.get("connection") or "AzureWebJobsStorage"
+    match binding["type"]:
+        case "blobTrigger":
+            if binding.get("source", "LogsAndContainerScan") != "LogsAndContainerScan":
+                raise HostError(f"{name}: without Event Grid here, set BLOB_TRIGGER_SOURCE=LogsAndContainerScan")
+            container, _, blob = expand(binding["path"], settings).partition("/")
+            return BlobTrigger(name, binding["name"], connection, container, blob_pattern(blob or "{name}"))
+        case "queueTrigger":
+            return QueueTrigger(name, binding["name"], connection, expand(binding["queueName"], settings).lower())
+        case other:
+            raise HostError(f"{name}: the stand-in host has no {other}; Azure Functions Core Tools has")
+
+
+def expand(text: str, settings: Mapping[str, str]) -> str:
+    """`%NAME%` from the app settings; as on the real host, a missing one stops the start."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in settings:
+            raise HostError(f"'%{match[1]}%' in a binding does not resolve to a value: set {match[1]}")
+        return settings[match[1]]
+
+    return re.sub("%([^%]+)%", value, text)
+
+
+def blob_pattern(template: str) -> re.Pattern[str]:
+    """`{name}` and its like stand for any text, slashes included; the rest is literal."""
+    parts = re.split(r"\{(\w+)\}", template)
+    return re.compile("".join(f"(?P<{part}>.+)" if i % 2 else re.escape(part) for i, part in enumerate(parts)), re.S)

@@ -1,0 +1,116 @@
+"""What the service would say: words in, its JSON out.
+
+Shapes and statuses from the service's documentation; stopping at the first pause of about a second, and giving up on
+leading silence, from its users' reports. Confidence is a constant: pocketsphinx's own means nothing.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from local.speech.recognizer import BYTES_PER_SECOND, Word, has_sound
+
+TICKS_PER_SECOND = 10_000_000
+INITIAL_SILENCE_SECONDS = 5.0
+CONFIDENCE = 0.9
+JSON_TYPE = "application/json; charset=utf-8"
+PROFANITIES = frozenset({"arse", "ass", "asshole", "bastard", "bitch", "crap", "damn", "fuck", "fucking", "shit"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer; the framing headers are the connection's business."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def document(cls, document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Answer":
+        body = json.dumps(document, ensure_ascii=False).encode()
+        return cls(status, body, {"Content-Type": JSON_TYPE, **(headers or {})})
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a recognition is to be answered: what its query asked for, and how this endpoint writes ticks."""
+
+    detailed: bool
+    profanity: str
+    word_times: bool
+    ticks_as_strings: bool
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], ticks_as_strings: bool) -> "Style":
+        detailed = query.get("format") == "detailed"
+        word_times = detailed and query.get("wordLevelTimestamps", "").lower() == "true"
+        return cls(detailed, query.get("profanity", "masked"), word_times, ticks_as_strings)
+
+    def times(self, start: float, duration: float) -> dict[str, int | str]:
+        ticks = {"Offset": round(start * TICKS_PER_SECOND), "Duration": round(duration * TICKS_PER_SECOND)}
+        return {name: str(value) for name, value in ticks.items()} if self.ticks_as_strings else dict(ticks)
+
+
+def up_to_pause(words: Sequence[Word], pause_seconds: float) -> list[Word]:
+    """The words before the first pause: what comes after it the service leaves out, and says Success."""
+    for count, (word, following) in enumerate(pairwise(words), start=1):
+        if following.start - word.end >= pause_seconds:
+            return list(words[:count])
+    return list(words)
+
+
+def recognition(pcm: bytes, words: Sequence[Word], pause_seconds: float, style: Style) -> dict[str, Any]:
+    """The service's answer to a clip (16 kHz mono s16le) in which `words` were heard, in order."""
+    seconds = len(pcm) / BYTES_PER_SECOND
+    if words and words[0].start > INITIAL_SILENCE_SECONDS:
+        return _nothing("InitialSilenceTimeout", style, INITIAL_SILENCE_SECONDS, 0.0)
+    if words:
+        return _success(up_to_pause(words, pause_seconds), style)
+    if has_sound(pcm):
+        return _nothing("NoMatch", style, 0.0, seconds)
+    return _nothing("InitialSilenceTimeout", style, min(seconds, INITIAL_SILENCE_SECONDS), 0.0)
+
+
+def _nothing(status: str, style: Style, start: float, duration: float) -> dict[str, Any]:
+    return {"RecognitionStatus": status, **style.times(start, duration)}
+
+
+def _success(words: Sequence[Word], style: Style) -> dict[str, Any]:
+    lexical = " ".join(word.text for word in words)
+    masked = _without_profanity(lexical, style.profanity)
+    display = _sentence(masked)
+    start = words[0].start
+    answer = {
+        "RecognitionStatus": "Success",
+        **style.times(start, words[-1].end - start),
+        "DisplayText": display,
+    }
+    if not style.detailed:
+        return answer
+    best: dict[str, Any] = {"Confidence": CONFIDENCE, "Lexical": lexical, "ITN": lexical, "MaskedITN": masked}
+    best["Display"] = display
+    if style.word_times:
+        best["Words"] = [{"Word": word.text, **style.times(word.start, word.duration)} for word in words]
+    return {**answer, "NBest": [best]}
+
+
+def _without_profanity(text: str, profanity: str) -> str:
+    if profanity == "raw":
+        return text
+    mask = "*" if profanity == "masked" else ""
+    words = (mask * len(word) if _is_profane(word) else word for word in text.split())
+    return " ".join(filter(None, words))
+
+
+def _is_profane(word: str) -> bool:
+    return re.sub(r"\W", "", word).lower() in PROFANITIES
+
+
+def _sentence(text: str) -> str:
+    text = re.sub(r"\bi\b", "I", text)
+    if not text or text[-1] in ".!?":
+        return text
+    return text[0].upper() + text[1:] + "."

@@ -1,0 +1,176 @@
+"""What is refused. The service is lenient in places where users then get nothing (a wrong codec string is answered with
+`NoMatch`); this endpoint says what is wrong instead, so that a client that passes here is right there.
+"""
+
+import base64
+import binascii
+import io
+import json
+import re
+import struct
+import wave
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from local.speech.answers import Answer
+from local.speech.recognizer import BYTES_PER_SECOND, SAMPLE_RATE_HZ
+from local.speech.wire import MAX_BODY_BYTES
+
+MODES = ("conversation", "interactive", "dictation")
+RECOGNITION_PATH = re.compile(rf"(/stt)?/speech/recognition/({'|'.join(MODES)})/cognitiveservices/v1")
+WAV = "audio/wav; codecs=audio/pcm; samplerate=16000"
+OGG = "audio/ogg; codecs=opus"
+LOCALE = re.compile(r"[a-z]{2,3}(-[a-z]{4})?-([a-z]{2}|\d{3})(-[a-z]+)?", re.IGNORECASE)
+CONNECTION_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
+CLOSED_PARAMETERS = {"format": ("simple", "detailed"), "profanity": ("masked", "removed", "raw")}
+
+MAX_SECONDS = 60
+MAX_PRONUNCIATION_SECONDS = 30
+OPUS_SLACK_SECONDS = 0.1  # Opus comes in frames of up to 60 ms
+
+PRONUNCIATION_PARAMETERS = {
+    "GradingSystem": ("FivePoint", "HundredMark"),
+    "Granularity": ("Phoneme", "Word", "FullText"),
+    "Dimension": ("Basic", "Comprehensive"),
+    "EnableMiscue": ("False", "True"),
+}
+
+UNAUTHORIZED = (
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
+    "active subscription and use a correct regional API endpoint for your resource."
+)
+
+
+class Refusal(Exception):
+    """A request that is answered with an error; the message goes into the answer."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+
+    def answer(self) -> Answer:
+        error = {"code": str(self.status), "message": str(self)}
+        return Answer.document({"error": error}, self.status, self.headers)
+
+
+def check_recognition(query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> None:
+    """Everything about a recognition that is known before its body, authorisation apart. Raises Refusal."""
+    _check_query(query)
+    for name, value in (("transfer-encoding", "chunked"), ("expect", "100-continue")):
+        if headers.get(name, "").lower() != value:
+            raise Refusal(400, f"{name}: {value} is required")
+    if "content-length" in headers:
+        raise Refusal(400, "content-length does not go with transfer-encoding: chunked")
+    if "application/json" not in headers.get("accept", ""):
+        raise Refusal(400, "accept: application/json is required")
+    if headers.get("content-type") not in (WAV, OGG):
+        raise Refusal(400, f"content-type must be exactly '{WAV}' or '{OGG}'")
+    if "pronunciation-assessment" in headers:
+        _check_pronunciation(headers["pronunciation-assessment"])
+
+
+def _check_query(query: Sequence[tuple[str, str]]) -> None:
+    given = dict(query)
+    if len(given) != len(query):
+        raise Refusal(400, "a query parameter is given twice")
+    if not LOCALE.fullmatch(given.get("language", "")):
+        raise Refusal(400, "the query parameter language is required: a locale such as en-US")
+    for name, allowed in CLOSED_PARAMETERS.items():
+        if name in given and given[name] not in allowed:
+            raise Refusal(400, f"the query parameter {name} must be one of {', '.join(allowed)}")
+    if not CONNECTION_ID.fullmatch(given.get("X-ConnectionId", "0" * 32)):
+        raise Refusal(400, "the query parameter X-ConnectionId must be 32 hex digits")
+
+
+def _check_pronunciation(header: str) -> None:
+    try:
+        parameters: Any = json.loads(base64.b64decode(header, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise Refusal(400, "pronunciation-assessment must be base64 of JSON") from error
+    if not isinstance(parameters, dict) or not isinstance(parameters.get("ReferenceText"), str):
+        raise Refusal(400, "pronunciation-assessment needs a ReferenceText")
+    for name, allowed in PRONUNCIATION_PARAMETERS.items():
+        if name in parameters and str(parameters[name]) not in allowed:
+            raise Refusal(400, f"pronunciation-assessment: {name} must be one of {', '.join(allowed)}")
+
+
+def samples(chunks: Sequence[bytes], headers: Mapping[str, str]) -> bytes:
+    """A body, in its chunks, as 16 kHz mono s16le. Raises Refusal where it is too long, or not what its headers say."""
+    if sum(map(len, chunks)) > MAX_BODY_BYTES:
+        raise Refusal(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
+    ogg = headers["content-type"] == OGG
+    pcm = _from_ogg(b"".join(chunks)) if ogg else _from_wav(chunks)
+    limit = MAX_PRONUNCIATION_SECONDS if "pronunciation-assessment" in headers else MAX_SECONDS
+    if len(pcm) > BYTES_PER_SECOND * (limit + (OPUS_SLACK_SECONDS if ogg else 0)):
+        raise Refusal(400, f"the audio is longer than {limit} s")
+    return pcm
+
+
+def _from_wav(chunks: Sequence[bytes]) -> bytes:
+    canonical = _wav_header(sum(map(len, chunks)))
+    if not chunks or not chunks[0].startswith(canonical):
+        problem = _wav_problem(b"".join(chunks), chunks[0] if chunks else b"", canonical)
+        raise Refusal(400, f"the first chunk must start with the WAV header: {problem}")
+    if any(_is_header(chunk) for chunk in chunks[1:]):
+        raise Refusal(400, "only the first chunk may have a WAV header")
+    pcm = b"".join(chunks)[len(canonical) :]
+    if len(pcm) % 2:
+        raise Refusal(400, "the WAV data ends in the middle of a sample")
+    return pcm
+
+
+def _wav_header(size: int) -> bytes:
+    """The 44 bytes that must stand before the samples of a WAV file of `size` bytes."""
+    fmt = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, BYTES_PER_SECOND, 2, 16)
+    riff = struct.pack("<4sI4s", b"RIFF", max(size - 8, 0), b"WAVE")
+    return riff + struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + struct.pack("<4sI", b"data", max(size - 44, 0))
+
+
+def _is_header(chunk: bytes) -> bool:
+    return chunk[:4] == b"RIFF" and chunk[8:12] == b"WAVE"
+
+
+def _wav_problem(body: bytes, first: bytes, canonical: bytes) -> str:
+    """What is wrong, in words: the refusal is read by whoever debugs a client."""
+    if not _is_header(body):
+        return "it is no RIFF/WAVE"
+    if body.startswith(canonical):
+        return f"the first chunk has only {len(first)} bytes of it"
+    try:
+        with wave.open(io.BytesIO(body)) as sound:
+            shape = (sound.getframerate(), sound.getnchannels(), 8 * sound.getsampwidth())
+    except (wave.Error, EOFError) as error:
+        return f"it must be PCM, format tag 1 ({error})"
+    if shape != (SAMPLE_RATE_HZ, 1, 16):
+        return f"16000 Hz, 1 channel, 16 bits, not {shape[0]} Hz, {shape[1]} channels, {shape[2]} bits"
+    return "the sizes must be those of the body, with fmt and data the only chunks"
+
+
+def _from_ogg(body: bytes) -> bytes:
+    head = body.find(b"OpusHead", 0, 64)
+    if not body.startswith(b"OggS") or head < 0 or len(body) < head + 16:
+        raise Refusal(400, "the body is not OGG with Opus in it")
+    channels, rate = body[head + 9], struct.unpack_from("<I", body, head + 12)[0]
+    if (channels, rate) != (1, SAMPLE_RATE_HZ):
+        raise Refusal(400, f"the Opus stream must be of 16000 Hz, 1 channel, not {rate} Hz, {channels} channels")
+    pcm = bytearray()
+    for part in _decoded(body):
+        pcm += part
+        if len(pcm) > BYTES_PER_SECOND * (MAX_SECONDS + 1):
+            break  # refused anyway: hours of Opus fit into a body
+    return bytes(pcm)
+
+
+def _decoded(body: bytes) -> Iterator[bytes]:
+    import av  # only this format needs it, and it takes a while to import
+
+    to_pcm = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+    try:
+        with av.open(io.BytesIO(body), mode="r", format="ogg") as container:
+            for frame in chain(container.decode(audio=0), [None]):
+                for part in to_pcm.resample(frame):
+                    yield bytes(part.planes[0])[: part.samples * 2]
+    except av.error.FFmpegError as error:
+        raise Refusal(400, "the OGG is broken") from error

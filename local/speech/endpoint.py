@@ -1,0 +1,222 @@
+"""The local stand-in of Azure's "Speech to text REST API for short audio": the same protocol, strictly.
+
+It is for trying and testing. It refuses what the service refuses, and what users of the service regret; it stops at
+pauses as the service is reported to; and it misbehaves where a test asks it to.
+"""
+
+import logging
+import selectors
+import socket
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl
+
+import h11
+
+from local.speech.answers import Answer, Style, recognition
+from local.speech.checks import RECOGNITION_PATH, UNAUTHORIZED, Refusal, check_recognition, samples
+from local.speech.faults import Fault
+from local.speech.recognizer import BYTES_PER_SECOND, RecognitionFailed, Recognizer
+from local.speech.tokens import LIFETIME_SECONDS, Tokens
+from local.speech.wire import ClientGone, Received, Wire
+
+TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105 - a path, no password
+BACKLOG = 512
+STOP_SECONDS = 5.0
+
+log = logging.getLogger("local.speech")
+
+
+class SpeechEndpoint:
+    """A server on a loopback port; a context manager. One thread a connection.
+
+    recognizer: who turns samples into words.
+    pause_seconds: the pause that ends recognition. latency: seconds of audio → seconds to wait before the answer.
+    received: every request, tokens' included, in order of arrival. connections: TCP connections accepted.
+    faults: each meets one request, in order; those without a path meet recognitions that are right so far.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        *,
+        key: str = "local-key",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        pause_seconds: float = 1.0,
+        latency: Callable[[float], float] | None = None,
+        ticks_as_strings: bool = False,
+        token_seconds: float = LIFETIME_SECONDS,
+    ) -> None:
+        self.received: list[Received] = []
+        self.connections = 0
+        self.faults: deque[Fault] = deque()
+        self._recognizer = recognizer
+        self._key = key
+        self._port = port
+        self._tls = tls
+        self._pause_seconds = pause_seconds
+        self._latency = latency
+        self._ticks_as_strings = ticks_as_strings
+        self._tokens = Tokens(token_seconds)
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._threads: dict[threading.Thread, Wire] = {}
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The base URL: `https://localhost:<port>` with TLS, since certificates name a host."""
+        return f"https://localhost:{self._port}" if self._tls else f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=BACKLOG)
+        self._port = self._listener.getsockname()[1]
+        self._wake, self._woken = socket.socketpair()
+        self._acceptor = threading.Thread(target=self._accept, name="speech-accept", daemon=True)
+        self._acceptor.start()
+        log.info("Speech stand-in on %s: a local imitation for trying and testing, not Azure's service", self.url)
+
+    def stop(self) -> None:
+        """Close every connection and end every thread; a recognition under way is waited for, within bounds."""
+        self._stopping.set()
+        self._wake.close()
+        self._acceptor.join()
+        self._woken.close()
+        with self._lock:
+            threads = dict(self._threads)
+        for wire in threads.values():
+            wire.shut()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
+
+    def revoke_tokens(self) -> None:
+        """Every token issued so far is refused from now on."""
+        self._tokens.revoke()
+
+    def _accept(self) -> None:
+        with self._listener as listener, selectors.DefaultSelector() as selector:
+            listener.setblocking(False)
+            selector.register(listener, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while not self._stopping.is_set():
+                selector.select()
+                try:
+                    client, _ = listener.accept()
+                except OSError:  # woken to stop, or the client is gone already
+                    continue
+                self._welcome(client)
+
+    def _welcome(self, client: socket.socket) -> None:
+        self.connections += 1
+        wire = Wire(client, self._stopping)
+        thread = threading.Thread(
+            target=self._serve, args=(wire, self.connections), name=f"speech-{self.connections}", daemon=True
+        )
+        with self._lock:
+            self._threads[thread] = wire
+        thread.start()
+
+    def _serve(self, wire: Wire, connection: int) -> None:
+        try:
+            if self._tls is not None:
+                wire.secure(self._tls)
+            while (request := wire.request()) is not None and not self._stopping.is_set():
+                self._exchange(wire, self._record(request, connection))
+            wire.linger()
+        except h11.RemoteProtocolError as error:
+            self._refuse_gibberish(wire, error)
+        except (OSError, ClientGone) as error:
+            log.debug("connection %d: %r", connection, error)
+        finally:
+            wire.close()
+            with self._lock:
+                del self._threads[threading.current_thread()]
+
+    def _record(self, request: h11.Request, connection: int) -> Received:
+        path, _, query = request.target.decode("latin-1").partition("?")
+        parameters = parse_qsl(query, keep_blank_values=True)
+        headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
+        received = Received(request.method.decode(), path, dict(parameters), headers, connection, parameters=parameters)
+        self.received.append(received)
+        return received
+
+    def _exchange(self, wire: Wire, received: Received) -> None:
+        try:
+            respond = self._route(wire, received)
+            self._next_fault(received.path).play(wire, received, respond)
+        except Refusal as refusal:
+            received.finish(wire.body, refusal.status)
+            wire.answer(refusal.answer())
+        finally:
+            if not received.ended:
+                received.finish(wire.body, 0)
+
+    def _route(self, wire: Wire, received: Received) -> Callable[[], Answer]:
+        """Check a request's head; returns what answers it once its body is there. Raises Refusal."""
+        is_token = received.path == TOKEN_PATH
+        if not is_token and not RECOGNITION_PATH.fullmatch(received.path):
+            raise Refusal(404, "Resource not found")
+        if received.method != "POST":
+            raise Refusal(405, "Method not allowed", {"Allow": "POST"})
+        self._authorise(received.headers, tokens=not is_token)
+        if is_token:
+            return lambda: self._token(wire)
+        check_recognition(received.parameters, received.headers)
+        return lambda: self._recognition(wire, received)
+
+    def _authorise(self, headers: Mapping[str, str], *, tokens: bool) -> None:
+        key, authorization = headers.get("ocp-apim-subscription-key"), headers.get("authorization")
+        if key is None and not (tokens and authorization):
+            raise Refusal(403, "Forbidden: neither a subscription key nor a token was sent")
+        if key is not None and key != self._key:
+            raise Refusal(401, UNAUTHORIZED)
+        if tokens and authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            if scheme != "Bearer" or not self._tokens.is_valid(token):
+                raise Refusal(401, UNAUTHORIZED)
+
+    def _token(self, wire: Wire) -> Answer:
+        if wire.body.content:
+            raise Refusal(400, "a token is asked for with an empty body")
+        return Answer(200, self._tokens.issue().encode(), {"Content-Type": "application/jwt; charset=us-ascii"})
+
+    def _recognition(self, wire: Wire, received: Received) -> Answer:
+        pcm = samples(wire.body.chunks(), received.headers)
+        try:
+            words = self._recognizer.words(pcm, received.query["language"])
+        except RecognitionFailed as error:
+            log.warning("recognition failed: %s", error)
+            return Answer.document({"RecognitionStatus": "Error"})
+        if self._latency is not None:
+            wire.wait(self._latency(len(pcm) / BYTES_PER_SECOND))
+        style = Style.of(received.query, self._ticks_as_strings)
+        return Answer.document(recognition(pcm, words, self._pause_seconds, style))
+
+    def _next_fault(self, path: str) -> Fault:
+        with self._lock:
+            for fault in self.faults:
+                if fault.path == path or (fault.path is None and path != TOKEN_PATH):
+                    self.faults.remove(fault)
+                    return fault
+        return Fault.none()
+
+    def _refuse_gibberish(self, wire: Wire, error: h11.RemoteProtocolError) -> None:
+        refusal = Refusal(error.error_status_hint, str(error))
+        with suppress(OSError):
+            if wire.may_answer():
+                wire.answer(refusal.answer())
+        wire.linger()
