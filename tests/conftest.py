@@ -1,0 +1,73 @@
+"""Fixtures for all tests. The storage is Azurite, one for all of them; each test has containers of its own."""
+
+import ssl
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import trustme
+from azure.storage.blob import BlobServiceClient
+
+from local.azurite import Azurite
+from local.speech import Script, SpeechEndpoint, Word
+from tests.support import SPEECH_KEY, FakeClock, Stage
+
+HELLO = (Word("hello", 0.1, 0.4), Word("world", 0.6, 0.4))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def endpoint() -> Iterator[SpeechEndpoint]:
+    """A Speech endpoint that hears `Hello world.` in everything."""
+    with SpeechEndpoint(Script(HELLO), key=SPEECH_KEY) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    with Azurite() as azurite:
+        assert azurite.connection_string  # waits until it answers
+        yield azurite
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls_endpoint(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpeechEndpoint]:
+    """The same over TLS; clients trust it as an app behind a private authority does, by REQUESTS_CA_BUNDLE."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with SpeechEndpoint(Script(HELLO), key=SPEECH_KEY, tls=context) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def stage(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[Stage]:
+    """Both containers, an endpoint and a Job between them."""
+    with open_stage(azurite, endpoint, clock) as stage:
+        yield stage
+
+
+@pytest.fixture
+def tls_stage(azurite: Azurite, tls_endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[Stage]:
+    with open_stage(azurite, tls_endpoint, clock) as stage:
+        yield stage
+
+
+@contextmanager
+def open_stage(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[Stage]:
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
+        stage = Stage(service, azurite.connection_string, endpoint, clock, uuid.uuid4().hex[:12])
+        yield stage
+        stage.remove()

@@ -1,0 +1,65 @@
+"""The edge: what the host is told, with and without settings."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+INDEX = """
+import json, logging, sys
+logging.basicConfig(stream=sys.stderr)
+import function_app
+functions = function_app.app.get_functions()
+print(json.dumps([{"name": f.get_function_name(), **json.loads(f.get_function_json())} for f in functions]))
+"""
+
+
+def index(**settings: str) -> tuple[list[dict[str, Any]], str]:
+    """The functions and the log of a fresh process with these settings only."""
+    done = subprocess.run(
+        [sys.executable, "-c", INDEX],
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout), done.stderr
+
+
+def test_without_any_setting_the_function_is_there_and_the_log_says_what_is_missing() -> None:
+    (function,), log = index()
+    assert function["name"] == "transcribe"
+    (trigger,) = function["bindings"]
+    assert (trigger["type"], trigger["direction"]) == ("blobTrigger", "IN")
+    assert (trigger["path"], trigger["source"]) == ("audio/{name}", "EventGrid")
+    assert trigger["connection"] == "AudioStorage"
+    for name in ("AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "AudioStorage"):
+        assert f"{name} is missing" in log
+
+
+def test_container_and_source_are_the_settings() -> None:
+    ((function,), _) = index(AUDIO_CONTAINER="uploads", BLOB_TRIGGER_SOURCE="LogsAndContainerScan")
+    assert function["bindings"][0]["path"] == "uploads/{name}"
+    assert function["bindings"][0]["source"] == "LogsAndContainerScan"
+
+
+@pytest.mark.parametrize("source", ["", "nonsense"])
+def test_a_wrong_source_is_said_and_does_not_lose_the_function(source: str) -> None:
+    ((function,), log) = index(BLOB_TRIGGER_SOURCE=source)
+    assert function["bindings"][0]["source"] == "EventGrid"
+    assert ("BLOB_TRIGGER_SOURCE is 'nonsense'" in log) == bool(source)
+
+
+def test_indexing_imports_nothing_that_only_some_recordings_need() -> None:
+    code = "import sys, function_app; print([name for name in ('av', 'numpy', 'aiohttp') if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,355 @@
+"""One upload → one document, on real storage and a real endpoint."""
+
+import json
+import logging
+import threading
+
+import pytest
+
+from local.speech import Fault, Received
+from tests.support import SPEECH_KEY, Stage, chunk, tone, wav
+from transcription.errors import Exhausted, UploadReplaced
+
+RECORDING = wav(tone(2.0))
+
+
+def sent(request: Received) -> bytes:
+    """The samples of a request, without the header."""
+    return request.audio[44:]
+
+
+def test_an_upload_becomes_one_document(stage: Stage) -> None:
+    etag = stage.upload("meeting.wav", RECORDING)
+    stage.run("meeting.wav")
+    document = stage.document("meeting.wav")
+    assert stage.documents() == ["meeting.wav.json"]
+    assert (document["status"], document["text"], document["language"]) == ("Succeeded", "Hello world.", "en-US")
+    assert (document["durationSeconds"], document["gaps"]) == (2.0, [])
+    assert document["source"] == {
+        "container": stage.audio.container_name,
+        "name": "meeting.wav",
+        "etag": etag,
+        "sizeBytes": len(RECORDING),
+        "format": "wav / pcm_s16le, 16000 Hz, 1 channel",
+    }
+    assert document["recognition"]["requests"] == 1
+    assert document["recognition"]["audioSecondsSent"] == 2.0
+    assert document["recognition"]["endpoint"] == stage.endpoint.url
+    assert document["recognition"]["connectionIds"] == [stage.endpoint.received[0].query["X-ConnectionId"]]
+    assert document["createdAt"] == "2026-11-23T10:00:00Z"
+    assert document["phrases"][0]["words"][1] == {"word": "world", "offsetSeconds": 0.6, "durationSeconds": 0.4}
+
+
+def test_the_document_tells_its_kind_status_and_source_without_being_opened(stage: Stage) -> None:
+    etag = stage.upload("a.wav", RECORDING)
+    stage.run("a.wav")
+    properties = stage.transcripts.get_blob_client("a.wav.json").get_blob_properties()
+    assert properties.content_settings.content_type == "application/json; charset=utf-8"
+    assert properties.metadata == {"status": "Succeeded", "source_etag": etag}
+
+
+@pytest.mark.parametrize(
+    "oddity",
+    [
+        {"before": chunk(b"LIST", b"INFOISFTLavf"), "after": chunk(b"id3 ", b"x" * 99)},
+        {"before": chunk(b"bext", b"x" * 601)},
+        {"extensible": True},
+        {"claimed": 0},
+        {"claimed": 0xFFFFFFFF},
+        {"claimed": 10**9},
+    ],
+    ids=str,
+)
+def test_the_samples_are_sent_as_they_are_whatever_the_header_says(stage: Stage, oddity: dict[str, object]) -> None:
+    stage.upload("odd.wav", wav(tone(2.0), **oddity))  # type: ignore[arg-type]
+    stage.run("odd.wav")
+    assert stage.document("odd.wav")["status"] == "Succeeded"
+    assert sent(stage.endpoint.received[0]) == tone(2.0)
+
+
+def test_a_long_enough_upload_is_read_over_several_blocks(stage: Stage) -> None:
+    """The audio begins beyond the first block, behind a picture's worth of metadata."""
+    stage.upload("big.wav", wav(tone(2.0), before=chunk(b"LIST", b"x" * (9 << 20))))
+    stage.run("big.wav")
+    assert sent(stage.endpoint.received[0]) == tone(2.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "says"),
+    [
+        (b"", "EmptyUpload", "no bytes"),
+        (b"not audio at all, but a text file", "UnsupportedAudio", "not a WAV file"),
+        (wav(tone(1.0), rate=8000), "UnsupportedAudio", "8000 Hz"),
+        (wav(tone(1.0), channels=2), "UnsupportedAudio", "2 channels"),
+        (wav(tone(1.0), bits=24), "UnsupportedAudio", "24 bit"),
+        (wav(tone(1.0), tag=7), "UnsupportedAudio", "format 7"),
+        (wav(tone(1.0) * 61), "UnsupportedAudio", "61 s"),
+        (RECORDING[:20], "UnsupportedAudio", "damaged"),
+        (RECORDING[:40], "UnsupportedAudio", "holds no audio"),
+        (b"RIFF\0\0\0\0WAVE", "UnsupportedAudio", "holds no audio"),
+        (b"RIFF\0\0\0\0WAVE" + chunk(b"fmt ", b"short") + chunk(b"data", b"12"), "UnsupportedAudio", "damaged"),
+        (b"RIFF\0\0\0\0WAVE" + chunk(b"data", b"12"), "UnsupportedAudio", "holds no audio"),
+    ],
+)
+def test_what_cannot_be_taken_ends_as_failed_and_says_why(stage: Stage, content: bytes, code: str, says: str) -> None:
+    stage.upload("x.wav", content)
+    stage.run("x.wav")
+    document = stage.document("x.wav")
+    assert (document["status"], document["error"]["code"], document["error"]["tryAgain"]) == ("Failed", code, False)
+    assert says in document["error"]["message"]
+    assert stage.requests == 0
+
+
+def test_an_upload_over_the_limit_is_not_read(stage: Stage) -> None:
+    stage.upload("x.wav", RECORDING * 20)
+    stage.run("x.wav", MAX_AUDIO_MEGABYTES="1")
+    assert stage.document("x.wav")["error"]["code"] == "TooLarge"
+    assert "1.2 MB, the limit is 1.0 MB" in stage.document("x.wav")["error"]["message"]
+
+
+@pytest.mark.parametrize("answer", ["NoMatch", "InitialSilenceTimeout", "BabbleTimeout"])
+def test_a_recording_in_which_nobody_was_understood_has_no_phrases(stage: Stage, answer: str) -> None:
+    stage.endpoint.faults.append(Fault.document({"RecognitionStatus": answer, "Offset": 0, "Duration": 0}))
+    stage.upload("x.wav", RECORDING)
+    stage.run("x.wav")
+    assert stage.document("x.wav")["phrases"] == []
+
+
+def test_audio_of_no_length_is_no_speech_and_costs_nothing(stage: Stage) -> None:
+    stage.upload("x.wav", wav(b""))
+    stage.run("x.wav")
+    document = stage.document("x.wav")
+    assert (document["status"], document["durationSeconds"], stage.requests) == ("NoSpeech", 0.0, 0)
+
+
+def test_folder_markers_and_other_containers_are_no_uploads(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.upload("folder", b"", hdi_isfolder="true")
+    stage.run("folder")
+    stage.job().run(stage.transcripts.container_name, "folder")
+    assert stage.documents() == []
+    assert "Ignored an event for container" in caplog.text
+
+
+def test_an_upload_that_is_done_costs_nothing_again(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING)
+    for _ in range(3):
+        stage.run("a.wav")
+    assert stage.requests == 1
+
+
+def test_a_new_upload_under_the_same_name_replaces_the_document(stage: Stage) -> None:
+    stage.upload("a.wav", b"no audio")
+    stage.run("a.wav")
+    etag = stage.upload("a.wav", RECORDING)
+    stage.run("a.wav")
+    assert stage.document("a.wav")["source"]["etag"] == etag
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_an_upload_replaced_while_it_was_transcribed_gets_the_new_contents_document(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING)
+    stage.endpoint.faults.append(Fault.slow(0.3))
+    worker = threading.Thread(target=stage.run, args=("a.wav",))
+    worker.start()
+    while not stage.requests:
+        threading.Event().wait(0.005)
+    etag = stage.upload("a.wav", wav(tone(1.0)))
+    worker.join(30)
+    assert stage.document("a.wav")["source"]["etag"] == etag
+    assert stage.document("a.wav")["durationSeconds"] == 1.0
+
+
+def test_an_upload_replaced_while_it_was_read_gets_the_new_contents_document(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.upload("a.wav", RECORDING)
+    the_job = stage.job()
+    read = the_job._storage.read
+
+    def replaced_first(*args: object) -> bytes:
+        monkeypatch.setattr(the_job._storage, "read", read)
+        stage.upload("a.wav", wav(tone(1.0)))
+        return read(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(the_job._storage, "read", replaced_first)
+    the_job.run(stage.audio.container_name, "a.wav")
+    assert stage.document("a.wav")["durationSeconds"] == 1.0
+    assert stage.requests == 1
+
+
+def test_an_upload_deleted_while_it_was_transcribed_leaves_nothing(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING)
+    stage.endpoint.faults.append(Fault.slow(0.3))
+    worker = threading.Thread(target=stage.run, args=("a.wav",))
+    worker.start()
+    while not stage.requests:
+        threading.Event().wait(0.005)
+    stage.audio.delete_blob("a.wav")
+    worker.join(30)
+    assert stage.documents() == []
+
+
+def test_an_upload_that_is_gone_is_no_failure(stage: Stage) -> None:
+    stage.run("never-there.wav")
+    assert stage.documents() == []
+
+
+def test_an_upload_that_never_holds_still_is_left_to_the_next_event(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.upload("a.wav", RECORDING)
+    the_job = stage.job()
+
+    def always_replaced(*args: object) -> bytes:
+        raise UploadReplaced("a.wav")
+
+    monkeypatch.setattr(the_job._storage, "read", always_replaced)
+    with pytest.raises(UploadReplaced, match="10 times"):
+        the_job.run(stage.audio.container_name, "a.wav")
+
+
+def test_two_workers_on_the_same_upload_leave_one_document(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING)
+    stage.endpoint.faults.extend([Fault.slow(0.2), Fault.slow(0.2)])
+    workers = [threading.Thread(target=stage.run, args=("a.wav",)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert stage.documents() == ["a.wav.json"]
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_a_refused_key_ends_as_configuration_and_the_right_one_mends_it(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    wrong = "ffffffffffffffffffffffffffffffff"
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav", AZURE_SPEECH_KEY=wrong)
+    error = stage.document("a.wav")["error"]
+    assert (error["code"], error["tryAgain"], stage.requests) == ("Configuration", True, 1)
+    assert "AZURE_SPEECH_KEY" in error["message"]
+    assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
+        f"a.wav: {error['message']}"
+    ]
+    for secret in (wrong, SPEECH_KEY, stage.environ["AudioStorage"].split("AccountKey=")[1].split(";")[0]):
+        assert secret not in caplog.text
+        assert secret not in json.dumps(error)
+    stage.run("a.wav")
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_wrong_settings_end_as_configuration_until_they_are_put_right(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav", AZURE_SPEECH_KEY=None, SPEECH_PROFANITY="nice")
+    error = stage.document("a.wav")["error"]
+    assert (error["code"], error["tryAgain"], stage.requests) == ("Configuration", True, 0)
+    assert "AZURE_SPEECH_KEY is missing" in error["message"]
+    assert "SPEECH_PROFANITY is 'nice'" in error["message"]
+    stage.run("a.wav")
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_an_outage_within_the_budget_is_waited_out(stage: Stage) -> None:
+    stage.endpoint.faults.extend([Fault.status(503)] * 6)
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav")
+    document = stage.document("a.wav")
+    assert (document["status"], document["recognition"]["requests"]) == ("Succeeded", 7)
+    assert document["recognition"]["audioSecondsSent"] == 14.0
+    assert sum(stage.clock.slept) > 60
+
+
+def test_an_outage_beyond_the_budget_is_said_and_left_to_the_host(stage: Stage) -> None:
+    stage.endpoint.faults.extend([Fault.status(503, b"maintenance")] * 100)
+    stage.upload("a.wav", RECORDING)
+    with pytest.raises(Exhausted, match="503: maintenance"):
+        stage.run("a.wav", MAX_PROCESSING_MINUTES="2")
+    error = stage.document("a.wav")["error"]
+    assert (error["code"], error["tryAgain"]) == ("Exhausted", True)
+    stage.endpoint.faults.clear()
+    stage.run("a.wav")
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_a_missing_transcript_container_is_made(stage: Stage) -> None:
+    stage.environ["TRANSCRIPT_CONTAINER"] += "-new"
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav")
+    stage.transcripts = stage.service.get_container_client(stage.environ["TRANSCRIPT_CONTAINER"])
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"null", b"{", b"[1]", b'{"error": 1}', b"[" * 100_000])
+def test_a_document_that_cannot_be_read_is_done_again(stage: Stage, spoilt: bytes) -> None:
+    etag = stage.upload("a.wav", RECORDING)
+    stage.transcripts.upload_blob("a.wav.json", spoilt, metadata={"status": "Failed", "source_etag": etag})
+    stage.run("a.wav")
+    assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "language"),
+    [
+        ("a.wav", {}, "en-US"),
+        ("fr-FR/a.wav", {}, "fr-FR"),
+        ("FR-fr/2026/a.wav", {}, "fr-FR"),
+        ("fr-XX/a.wav", {}, "en-US"),
+        ("fr-FR", {}, "en-US"),
+        ("x/fr-FR/a.wav", {}, "en-US"),
+        ("fr-FR/a.wav", {"language": "de-de"}, "de-DE"),
+        ("a.wav", {"LANGUAGE": "ja-JP"}, "ja-JP"),
+    ],
+)
+def test_the_language_is_the_metadatas_else_the_folders_else_the_default(
+    stage: Stage, name: str, metadata: dict[str, str], language: str
+) -> None:
+    stage.upload(name, RECORDING, **metadata)
+    stage.run(name)
+    assert stage.document(name)["language"] == language
+    assert stage.endpoint.received[0].query["language"] == language
+
+
+def test_a_language_that_is_none_is_refused(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING, language="klingon")
+    stage.run("a.wav")
+    assert stage.document("a.wav")["error"]["code"] == "UnknownLanguage"
+    assert "klingon" in stage.document("a.wav")["error"]["message"]
+
+
+def test_profanity_is_the_metadatas_else_the_setting(stage: Stage) -> None:
+    stage.upload("a.wav", RECORDING, Profanity="Raw")
+    stage.upload("b.wav", RECORDING)
+    stage.upload("c.wav", RECORDING, profanity="none")
+    for name in ("a.wav", "b.wav", "c.wav"):
+        stage.run(name, SPEECH_PROFANITY="removed")
+    assert [request.query["profanity"] for request in stage.endpoint.received] == ["raw", "removed"]
+    assert stage.document("c.wav")["error"]["code"] == "InvalidOption"
+
+
+def test_a_second_job_in_the_process_opens_no_new_connection_to_the_service(stage: Stage) -> None:
+    the_job = stage.job()
+    for name in ("a.wav", "b.wav"):
+        stage.upload(name, RECORDING)
+        the_job.run(stage.audio.container_name, name)
+    assert (stage.requests, stage.endpoint.connections) == (2, 1)
+
+
+def test_the_operator_sees_one_line_of_json_per_recording(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    stage.endpoint.faults.append(Fault.status(503, headers={"Retry-After": "3"}))
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav")
+    (line,) = [json.loads(record.message) for record in caplog.records if record.message.startswith("{")]
+    assert line == {
+        "event": "transcription",
+        "name": "a.wav",
+        "status": "Succeeded",
+        "language": "en-US",
+        "audioSeconds": 2.0,
+        "audioSecondsSent": 4.0,
+        "requests": 2,
+        "retries": 1,
+        "seconds": 3.0,
+    }

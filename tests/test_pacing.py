@@ -1,0 +1,174 @@
+"""Waiting, giving up, and whose turn it is. The clock is ours: nothing here waits."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support import FakeClock
+from transcription.errors import Exhausted, Misconfigured, Retryable
+from transcription.pacing import LONGEST_WAIT, Budget, Gate, persist
+
+
+class Flaky:
+    """Fails with each of the errors in turn, then returns."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "answer"
+
+
+def test_a_passing_failure_is_waited_out_with_growing_waits(clock: FakeClock) -> None:
+    attempt = Flaky(*(Retryable("busy") for _ in range(6)))
+    assert persist(attempt, Budget(clock, 3000)) == "answer"
+    assert attempt.calls == 7
+    assert len(clock.slept) == 6
+    for doubled, slept in enumerate(clock.slept):
+        assert 2**doubled <= slept <= 2**doubled + 1
+
+
+def test_no_wait_is_longer_than_the_services_own_advice(clock: FakeClock) -> None:
+    persist(Flaky(*(Retryable("busy") for _ in range(12))), Budget(clock, 3000))
+    assert max(clock.slept) == LONGEST_WAIT
+
+
+def test_waits_differ_so_that_clips_do_not_come_back_together() -> None:
+    clocks = [FakeClock() for _ in range(20)]
+    for clock in clocks:
+        persist(Flaky(Retryable("busy")), Budget(clock, 60))
+    assert len({clock.slept[0] for clock in clocks}) > 10
+
+
+def test_what_the_service_asks_for_is_waited(clock: FakeClock) -> None:
+    persist(Flaky(Retryable("busy", 17.0), Retryable("busy", 5.0)), Budget(clock, 60))
+    assert clock.slept == [17.0, 5.0]
+
+
+def test_a_wait_that_outlasts_the_budget_is_not_begun(clock: FakeClock) -> None:
+    attempt = Flaky(Retryable("429: too many", 61.0))
+    with pytest.raises(Exhausted, match="429: too many"):
+        persist(attempt, Budget(clock, 60))
+    assert (attempt.calls, clock.slept) == (1, [])
+
+
+def test_the_budget_ends_the_tries(clock: FakeClock) -> None:
+    attempt = Flaky(*(Retryable("down") for _ in range(1000)))
+    with pytest.raises(Exhausted, match="down"):
+        persist(attempt, Budget(clock, 300))
+    assert sum(clock.slept) < 300
+    assert sum(clock.slept) > 120
+
+
+def test_other_errors_pass_at_the_first_try(clock: FakeClock) -> None:
+    attempt = Flaky(Misconfigured("key"))
+    with pytest.raises(Misconfigured):
+        persist(attempt, Budget(clock, 60))
+    assert attempt.calls == 1
+
+
+def test_each_retry_is_a_warning_with_its_reason(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    persist(Flaky(Retryable("the service answered 503", 2.0)), Budget(clock, 60))
+    assert [(record.levelno, record.message) for record in caplog.records] == [
+        (logging.WARNING, "Trying again in 2.0 s (try 2): the service answered 503")
+    ]
+
+
+class Crowd:
+    """Threads that each want one turn, and go in and out only as the test says."""
+
+    def __init__(self, gate: Gate, clock: FakeClock) -> None:
+        self.gate = gate
+        self.budget = Budget(clock, 60)
+        self.inside: list[str] = []
+        self._changed = threading.Condition()
+        self._leave: list[threading.Event] = []
+        self._threads: list[threading.Thread] = []
+
+    def enters(self, recording: str) -> threading.Event:
+        leave = threading.Event()
+
+        def turn() -> None:
+            with self.gate.turn(recording, self.budget):
+                with self._changed:
+                    self.inside.append(recording)
+                    self._changed.notify_all()
+                leave.wait(10)
+
+        thread = threading.Thread(target=turn)
+        thread.start()
+        self._threads.append(thread)
+        self._leave.append(leave)
+        return leave
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(condition, timeout=10)
+
+    def waiting(self, count: int) -> None:
+        """Until `count` threads are queueing, which only the gate itself knows."""
+        for _ in range(1000):
+            if len(self.gate._waiting) == count:
+                return
+            threading.Event().wait(0.005)
+        raise AssertionError(f"{len(self.gate._waiting)} wait instead of {count}")
+
+    def end(self) -> None:
+        for leave in self._leave:
+            leave.set()
+        for thread in self._threads:
+            thread.join(10)
+
+
+@pytest.fixture
+def crowd(clock: FakeClock) -> Iterator[Crowd]:
+    crowd = Crowd(Gate(2), clock)
+    yield crowd
+    crowd.end()
+
+
+def test_no_more_than_the_cap_are_inside(crowd: Crowd) -> None:
+    first = crowd.enters("a")
+    crowd.enters("b")
+    crowd.wait(lambda: len(crowd.inside) == 2)
+    crowd.enters("c")
+    crowd.waiting(1)
+    assert crowd.inside == ["a", "b"]
+    first.set()
+    crowd.wait(lambda: crowd.inside == ["a", "b", "c"])
+
+
+def test_a_free_place_goes_to_the_recording_with_the_fewest_requests(crowd: Crowd) -> None:
+    first = crowd.enters("long")
+    crowd.wait(lambda: crowd.inside == ["long"])
+    crowd.enters("long")
+    crowd.wait(lambda: crowd.inside == ["long"] * 2)
+    for waiting, recording in enumerate(["long", "long", "short"], start=1):
+        crowd.enters(recording)
+        crowd.waiting(waiting)
+    first.set()
+    crowd.wait(lambda: len(crowd.inside) == 3)
+    assert crowd.inside[2] == "short"
+
+
+def test_a_place_is_given_back_whatever_happens_inside(clock: FakeClock) -> None:
+    gate = Gate(1)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="inside"), gate.turn("a", Budget(clock, 60)):
+            raise ValueError("inside")
+
+
+def test_waiting_for_a_place_ends_with_the_budget(clock: FakeClock) -> None:
+    gate, spent = Gate(1), Budget(clock, 1)
+    clock.sleep(2)
+    refused = pytest.raises(Exhausted, match="limit of requests in flight")
+    with gate.turn("a", Budget(clock, 60)), refused, gate.turn("b", spent):
+        pass
+    with gate.turn("c", Budget(clock, 60)):
+        pass
