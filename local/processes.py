@@ -79,16 +79,19 @@ class Child:
         self._process.stdin.flush()
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Closes its input, waits for it, and kills its process group where that does not end it."""
+        """Closes its input, waits for it, then kills whatever is left of its process group.
+
+        Something is left where the guard itself was killed, or a worker that had started processes of its own; it would
+        live on and hold the pipes that the readers wait for.
+        """
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_seconds)
-        except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
         for reader in self._readers:
             reader.join()
         for stream in (self._process.stdout, self._process.stderr):

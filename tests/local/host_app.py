@@ -107,6 +107,10 @@ class HostApp:
         lines = calls.read_text().splitlines() if calls.exists() else []
         return [what for noted, what, _ in map(json.loads, lines) if noted == kind]
 
+    def was_called(self, times: int) -> bool:
+        """Whether the blob function began that often."""
+        return len(self.calls()) == times
+
     def spans(self) -> list[tuple[float, float]]:
         """When each call began and ended."""
         noted = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,14 @@ def test_what_the_stop_interrupts_is_done_at_the_next_start(app: HostApp, start_
         eventually(lambda: app.calls() == ["slow.wav"])
     with start_plain(slow_seconds=0):
         eventually(lambda: app.calls("end") == ["slow.wav"], seconds=10)
+
+
+def test_a_stop_under_the_last_try_gives_nothing_up(app: HostApp, start_plain: Start) -> None:
+    app.upload("slow.wav")
+    for tries in range(1, 6):
+        with start_plain(slow_seconds=60):
+            eventually(partial(app.was_called, tries))
+    assert [m for m in app.messages(POISON) if m["ContainerName"] == app.name] == []
 
 
 def test_uploads_are_worked_on_side_by_side_within_the_limit(app: HostApp, start: Start) -> None:

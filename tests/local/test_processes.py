@@ -77,3 +77,14 @@ def test_a_child_that_ignores_its_input_is_ended_all_the_same(tmp_path: Path) ->
     child.stop(grace_seconds=0.2)
     assert not alive(child.pid)
     assert time.monotonic() < started + 5
+
+
+def test_a_stop_ends_what_a_killed_guard_left_behind(tmp_path: Path) -> None:
+    lines: list[str] = []
+    child = Child(guarded([sys.executable, "-c", FAMILY]), env=os.environ, cwd=tmp_path, on_line=lines.append)
+    eventually(lambda: bool(lines))
+    started = time.monotonic()
+    os.kill(child.pid, signal.SIGKILL)
+    child.stop()
+    assert time.monotonic() < started + 5
+    eventually(lambda: not any(map(alive, map(int, lines[0].split()))))
