@@ -13,7 +13,7 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from transcription.linebreaks import Piece, columns, joined, line_ends, one_line, pieces
-from transcription.transcript import Phrase, Word
+from transcription.transcript import Phrase, Transcript, Word
 
 VTT, SRT, TXT = "vtt", "srt", "txt"
 
@@ -46,6 +46,12 @@ class Caption:
     start: int
     end: int
     lines: tuple[str, ...]
+
+
+def files(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
+    """What goes beside a document, kind → content; nothing where nobody spoke."""
+    kinds = [kind for kind in (VTT, SRT, TXT) if kind in formats and transcript.phrases]
+    return {kind: render(kind, transcript.phrases, transcript.language) for kind in kinds}
 
 
 def render(kind: str, phrases: Sequence[Phrase], language: str) -> str:

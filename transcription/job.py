@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
+from transcription import captions
 from transcription.encoding import as_wav
 from transcription.errors import (
     Exhausted,
@@ -27,7 +28,7 @@ from transcription.recording import Recording, open_recording
 from transcription.settings import Settings, StorageSettings
 from transcription.speech import Options, SpeechClient
 from transcription.storage import Outcome, Storage, UploadProperties
-from transcription.transcript import Json, Ledger, Source, Transcript, document, failure
+from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
 
 log = logging.getLogger(__name__)
@@ -77,16 +78,20 @@ class Job:
             return
         started = self._clock.monotonic()
         ledger = Ledger()
-        content, error = self._document(upload, ledger)
-        self._publish(upload, content, before)
+        content, beside, error = self._document(upload, ledger)
+        self._publish(upload, content, beside, before)
         _report(content, ledger, self._clock.monotonic() - started)
         if error:
             log.error("%s: %s", upload.name, error)
         if isinstance(error, Exhausted):
             raise error
 
-    def _document(self, upload: UploadProperties, ledger: Ledger) -> tuple[Json, TranscriptionError | None]:
-        """The document, and the error in it where somebody other than the uploader has to do something."""
+    def _document(
+        self, upload: UploadProperties, ledger: Ledger
+    ) -> tuple[Json, dict[str, str], TranscriptionError | None]:
+        """The document, the captions beside it, and its error where somebody other than the uploader has to do
+        something.
+        """
         source = Source(self._storage.audio_container, upload.name, upload.etag, upload.size)
         try:
             if isinstance(self._work, Misconfigured):
@@ -97,21 +102,27 @@ class Job:
             source = replace(source, format=recording.format)
             transcript = self._work.transcribe(recording, asked, ledger)
         except Final as error:
-            return failure(error, source, ledger, self._clock.now()), None
+            return failure(error, source, ledger, self._clock.now()), {}, None
         except (Misconfigured, Exhausted) as error:
-            return failure(error, source, ledger, self._clock.now()), error
-        return document(transcript, source, ledger, self._clock.now()), None
+            return failure(error, source, ledger, self._clock.now()), {}, error
+        files = captions.files(transcript, self._work.settings.document_formats)
+        return document(transcript, source, ledger, self._clock.now()), files, None
 
-    def _publish(self, upload: UploadProperties, content: Json, before: Outcome) -> None:
-        """Writes the document if it still belongs to what is there. UploadReplaced, UploadGone: it does not."""
+    def _publish(self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome) -> None:
+        """Writes document and captions if they still belong to what is there. UploadReplaced, UploadGone: they do
+        not.
+        """
+        # A first transcript, the usual case, needs no look for older captions: it is refused if it meets any.
+        if before.etag or content["status"] in (FAILED, NO_SPEECH):
+            before = self._storage.with_captions(before, upload.name)
         for _ in range(MOST_ROUNDS):
             if self._storage.upload(upload.name).etag != upload.etag:
                 raise UploadReplaced(upload.name)
-            if self._storage.write(upload.name, content, before):
+            if self._storage.write(upload.name, content, beside, before):
                 return
-            before = self._storage.outcome(upload.name)
-            if before.is_of(upload):
-                return  # another worker had the same upload, and was first
+            before = self._storage.with_captions(self._storage.outcome(upload.name), upload.name)
+            if before.is_of(upload) and before.captions.keys() >= beside.keys():
+                return  # another worker had the same upload, was first, and lost no caption to us
         raise UploadReplaced(f"the document of {upload.name!r} was written by others {MOST_ROUNDS} times")
 
 

@@ -1,5 +1,13 @@
 """Both containers behind one client per process: pinned reads, output names, is it done, conditional writes.
 
+A document and the captions beside it are several blobs, and storage has no transaction over them. Writing the document
+is what commits: it comes last, and only replaces the document that was there when its writer began. A writer that comes
+too late takes its captions away again. All writes and deletions are conditional on what was there *before* the upload
+was last seen to be the one that they belong to. So whoever writes at the same time, and however often the upload is
+replaced meanwhile, the captions that remain are those of the document that remains. One thing can upset this: a worker
+that dies, or loses its storage, between captions and document. What it leaves is put right by the next writer for the
+same name, which the host sends where there is work left.
+
 The SDK retries 408 and 5xx by itself, by default for minutes; here its retries are bounded to some seconds, because
 the host comes back with a failed upload anyway. Errors of the SDK that no method names pass through: they mean that
 storage is down.
@@ -7,9 +15,9 @@ storage is down.
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from azure.core import MatchConditions
@@ -23,6 +31,12 @@ from transcription.transcript import FAILED, Json
 
 BLOCK_BYTES = 4 << 20  # one read; the SDK's own first read is 32 MiB
 LONGEST_DOCUMENT = 1 << 20  # bytes read of a `Failed` document, which takes some hundred
+DOCUMENT_TYPE = "application/json; charset=utf-8"
+CAPTION_TYPES = {
+    "vtt": "text/vtt; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+    "txt": "text/plain; charset=utf-8",
+}
 
 # It logs each request and answer with all headers at INFO, which the host would keep and bill.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
@@ -40,11 +54,15 @@ class UploadProperties:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The document that is there now, or that none is (`etag` None). `etag` is the document's own."""
+    """The document that is there now, or that none is (`etag` None). `etag` is the document's own.
+
+    `captions` are those beside it, kind → ETag, where they were looked for.
+    """
 
     etag: str | None
     source_etag: str | None = None
     final: bool = False
+    captions: Mapping[str, str] = field(default_factory=dict)
 
     def is_of(self, upload: UploadProperties) -> bool:
         """Whether this upload's content is done and nothing is left to try."""
@@ -105,30 +123,69 @@ class Storage:
             return Outcome(None)
         return Outcome(properties.etag, metadata.get("source_etag"), final)
 
-    def write(self, name: str, document: Json, replacing: Outcome) -> bool:
-        """Writes the document unless another one came after `replacing` was looked up; whether it was written."""
-        blob = self._transcripts.get_blob_client(output_name(name))
-        body = json.dumps(document, ensure_ascii=False, indent=2).encode()
-        metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
-        content = ContentSettings(content_type="application/json; charset=utf-8")
-        condition = (
-            {"overwrite": False}
-            if replacing.etag is None
-            else {"overwrite": True, "etag": replacing.etag, "match_condition": MatchConditions.IfNotModified}
-        )
+    def with_captions(self, outcome: Outcome, name: str) -> Outcome:
+        """The outcome of upload `name` and the captions beside it, in one request."""
+        kinds = {output_name(name, kind): kind for kind in CAPTION_TYPES}
         try:
-            blob.upload_blob(body, metadata=metadata, content_settings=content, **condition)
+            found = list(self._transcripts.list_blobs(name_starts_with=output_name(name, "")))
+        except ResourceNotFoundError:  # the container
+            found = []
+        return replace(outcome, captions={kinds[blob.name]: blob.etag for blob in found if blob.name in kinds})
+
+    def write(self, name: str, document: Json, captions: Mapping[str, str], replacing: Outcome) -> bool:
+        """Writes the captions (kind → text) and then the document, unless another one came after `replacing` was
+        looked up; whether they were written. Captions of `replacing` that are not wanted any more are removed.
+        """
+        body = json.dumps(document, ensure_ascii=False, indent=2)
+        metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
+        ours: dict[str, str] = {}
+        try:
+            for kind in replacing.captions.keys() - captions.keys():
+                self._remove(output_name(name, kind), replacing.captions[kind])
+            for kind, text in captions.items():
+                blob = output_name(name, kind)
+                ours[blob] = self._put(blob, text, CAPTION_TYPES[kind], {}, replacing.captions.get(kind))
+            self._put(output_name(name), body, DOCUMENT_TYPE, metadata, replacing.etag)
         except (ResourceExistsError, ResourceModifiedError):
+            for blob, etag in ours.items():
+                with suppress(ResourceModifiedError):  # another worker's by now
+                    self._remove(blob, etag)
             return False
         except ResourceNotFoundError:  # the container: nobody has made it yet
-            self._transcripts.create_container()
+            with suppress(ResourceExistsError):
+                self._transcripts.create_container()
             return False
         return True
 
+    def _put(self, blob: str, text: str, content_type: str, metadata: dict[str, str], replacing: str | None) -> str:
+        """The new ETag. ResourceExistsError, ResourceModifiedError: what is there is not what was to be replaced."""
+        written = self._transcripts.get_blob_client(blob).upload_blob(
+            text.encode(),
+            metadata=metadata,
+            content_settings=ContentSettings(content_type=content_type),
+            overwrite=replacing is not None,
+            **({} if replacing is None else _only(replacing)),
+        )
+        return str(written["etag"])
 
-def output_name(name: str) -> str:
-    """The document's name for an upload's: `a.wav` and `a.mp3` must not meet."""
-    return name + ".json"
+    def _remove(self, blob: str, etag: str) -> None:
+        """ResourceModifiedError: another one is there now."""
+        with suppress(ResourceNotFoundError):
+            self._transcripts.delete_blob(blob, **_only(etag))
+
+
+def output_name(name: str, kind: str = "json") -> str:
+    """The name of an upload's document or captions: `a.wav` and `a.mp3` must not meet.
+
+    Nor can any other two, also not where `a.wav` and `a.wav.vtt` are both uploads: a name without its last suffix is
+    one upload's only.
+    """
+    return f"{name}.{kind}"
+
+
+def _only(etag: str) -> dict[str, Any]:
+    """The condition that a blob is still the one of this ETag."""
+    return {"etag": f'"{_bare(etag)}"', "match_condition": MatchConditions.IfNotModified}
 
 
 @contextmanager
