@@ -6,7 +6,7 @@ strings, no `DisplayText` in detailed answers, `Success` without words.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,15 @@ SUCCESS = "Success"
 NO_MATCH = "NoMatch"  # speech, but no words of that language
 INITIAL_SILENCE = "InitialSilenceTimeout"
 BABBLE = "BabbleTimeout"  # noise only
+
+OMISSION = "Omission"  # a word of the reference text that was not spoken
+SCORES = {
+    "PronScore": "pronScore",
+    "AccuracyScore": "accuracyScore",
+    "FluencyScore": "fluencyScore",
+    "CompletenessScore": "completenessScore",
+    "ProsodyScore": "prosodyScore",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
     text = str(answer.get("DisplayText") or best.get("Display") or "").strip()
     if not text:
         return None
+    words = best.get("Words") or ()
     return Phrase(
         offset,
         duration,
@@ -65,12 +75,59 @@ def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
         itn=best.get("ITN"),
         masked_itn=best.get("MaskedITN"),
         alternatives=tuple(Alternative(str(other["Display"]), _number(other, "Confidence")) for other in others),
-        words=tuple(_word(word) for word in best.get("Words") or ()),
+        words=tuple(_word(word) for word in words if _assessed(word).get("ErrorType") != OMISSION),
+        pronunciation=_pronunciation(best, words),
     )
 
 
 def _word(word: Json) -> Word:
     return Word(str(word["Word"]), _seconds(word, "Offset"), _seconds(word, "Duration"))
+
+
+def _pronunciation(best: Json, words: Sequence[Json]) -> Json | None:
+    """The scores of an assessment, in the document's shape; None where none was asked for."""
+    overall = _scores(best)
+    scored = [_scored_word(word) for word in words if _scores(word) or _assessed(word).get("ErrorType")]
+    return {**overall, **({"words": scored} if scored else {})} or None
+
+
+def _scored_word(word: Json) -> Json:
+    """One word with what it was made of, as fine as the service says: omitted words have no times."""
+    scored = {"word": str(word["Word"]), **_scores(word), **_times(word)}
+    if error := _assessed(word).get("ErrorType"):
+        scored["errorType"] = str(error)
+    if syllables := word.get("Syllables"):
+        scored["syllables"] = [_named(part, "Syllable", "Grapheme") for part in syllables]
+    if phonemes := word.get("Phonemes"):
+        scored["phonemes"] = [_scored_phoneme(part) for part in phonemes]
+    return scored
+
+
+def _scored_phoneme(phoneme: Json) -> Json:
+    """Where asked for, with the phonemes that it may have sounded like."""
+    alternatives = _assessed(phoneme).get("NBestPhonemes")
+    spoken = [{"phoneme": str(other["Phoneme"]), "score": float(other["Score"])} for other in alternatives or ()]
+    return {**_named(phoneme, "Phoneme"), **({"nBestPhonemes": spoken} if spoken else {})}
+
+
+def _named(part: Json, *names: str) -> Json:
+    named = {name.lower(): str(part[name]) for name in names if part.get(name)}  # only some locales have names
+    return {**named, **_scores(part), **_times(part)}
+
+
+def _scores(part: Json) -> Json:
+    assessed = _assessed(part)
+    return {key: float(assessed[name]) for name, key in SCORES.items() if assessed.get(name) is not None}
+
+
+def _assessed(part: Json) -> Json:
+    """The REST API has scores beside the words, the Speech SDK's JSON in an object of their own."""
+    return {**part, **(part.get("PronunciationAssessment") or {})}
+
+
+def _times(part: Json) -> Json:
+    duration = _seconds(part, "Duration")
+    return {"offsetSeconds": _seconds(part, "Offset"), "durationSeconds": duration} if duration > 0 else {}
 
 
 def _seconds(values: Mapping[str, Any], name: str) -> float:

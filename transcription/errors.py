@@ -6,6 +6,7 @@
     │   ├── UnsupportedAudio
     │   ├── TooLarge
     │   ├── TooLong
+    │   ├── TooLongForPronunciation
     │   ├── UnknownLanguage
     │   ├── InvalidOption
     │   └── RequestRefused
@@ -48,6 +49,10 @@ class TooLarge(Final):
 
 class TooLong(Final):
     code = "TooLong"
+
+
+class TooLongForPronunciation(Final):
+    code = "TooLongForPronunciation"
 
 
 class UnknownLanguage(Final):

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from transcription import captions
+from transcription import captions, pronunciation
 from transcription.encoding import as_wav
 from transcription.errors import (
     Exhausted,
     Final,
     Misconfigured,
+    TooLongForPronunciation,
     TranscriptionError,
     UnsupportedAudio,
     UploadGone,
@@ -137,6 +138,11 @@ class Transcriber:
     def transcribe(self, recording: Recording, asked: Options, ledger: Ledger) -> Transcript:
         """Final, Misconfigured, Exhausted: there is no transcript."""
         ledger.endpoint = self._speech.endpoint
+        if asked.pronunciation and recording.duration > pronunciation.LONGEST_ASSESSED:
+            raise TooLongForPronunciation(
+                f"The recording has {recording.duration:.1f} s, and pronunciation is assessed in at most "
+                f"{pronunciation.LONGEST_ASSESSED:.0f} s. Upload it in parts, or without asking for that."
+            )
         if recording.duration > LONGEST_CLIP:
             raise UnsupportedAudio(
                 f"The recording has {recording.duration:.0f} s; so far {LONGEST_CLIP:.0f} s are taken."

@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 import requests
 import urllib3
 
-from transcription import answers
+from transcription import answers, pronunciation
 from transcription.answers import Answer
 from transcription.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.encoding import Encoded
@@ -30,10 +30,11 @@ QUOTED = 300  # characters of an error's body that a message repeats
 
 @dataclass(frozen=True)
 class Options:
-    """What one recording asks of the service."""
+    """What one recording asks of the service. `pronunciation` holds the parameters of an assessment."""
 
     language: str
     profanity: str
+    pronunciation: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,21 @@ class SpeechClient:
         connection_id = uuid.uuid4().hex
         ledger.sent(connection_id, audio.seconds)
         headers = {"Content-Type": audio.content_type, "Accept": "application/json", "Expect": "100-continue", **proof}
+        if options.pronunciation:
+            headers[pronunciation.HEADER] = pronunciation.header(options.pronunciation)
         body = in_chunks(audio.header, audio.body)
         return self._post(self._settings.endpoint.recognition_url, headers, self._query(options, connection_id), body)
 
     def _query(self, options: Options, connection_id: str) -> list[tuple[str, str]]:
         settings = self._settings
+        detailed = settings.detailed or options.pronunciation is not None  # simple answers have no scores
         query = [
             ("language", options.language),
-            ("format", "detailed" if settings.detailed else "simple"),
+            ("format", "detailed" if detailed else "simple"),
             ("profanity", options.profanity),
             ("X-ConnectionId", connection_id),
         ]
-        if settings.detailed and settings.word_times:
+        if detailed and settings.word_times:
             query.append(("wordLevelTimestamps", "true"))
         if settings.model_id:
             query.append(("cid", settings.model_id))

@@ -51,7 +51,8 @@ class Phrase:
     def moved(self, seconds: float) -> "Phrase":
         """The same phrase on a clock that started `seconds` earlier."""
         words = tuple(replace(word, offset=word.offset + seconds) for word in self.words)
-        return replace(self, offset=self.offset + seconds, words=words)
+        pronunciation = _moved(self.pronunciation, seconds)
+        return replace(self, offset=self.offset + seconds, words=words, pronunciation=pronunciation)
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,16 @@ def _phrase(phrase: Phrase) -> Json:
             "pronunciation": phrase.pronunciation,
         }
     )
+
+
+def _moved(scores: Any, seconds: float) -> Any:
+    """Words, syllables and phonemes of an assessment have times, at every depth."""
+    if isinstance(scores, list):
+        return [_moved(part, seconds) for part in scores]
+    if isinstance(scores, dict):
+        moved = {key: _moved(part, seconds) for key, part in scores.items()}
+        return moved | {key: _seconds(moved[key] + seconds) for key in ("offsetSeconds",) if key in moved}
+    return scores
 
 
 def _words(words: Sequence[Word]) -> list[Json]:

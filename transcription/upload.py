@@ -3,7 +3,7 @@
 import io
 from typing import BinaryIO
 
-from transcription import locales
+from transcription import locales, pronunciation
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
 from transcription.settings import MEGABYTE, PROFANITY, Limits, SpeechSettings
 from transcription.speech import Options
@@ -26,7 +26,11 @@ def check_size(upload: UploadProperties, limits: Limits) -> None:
 
 def options(upload: UploadProperties, defaults: SpeechSettings) -> Options:
     """What this recording asks for. UnknownLanguage, InvalidOption: its metadata asks for what there is not."""
-    return Options(_language(upload, defaults.language), _profanity(upload, defaults.profanity))
+    return Options(
+        _language(upload, defaults.language),
+        _profanity(upload, defaults.profanity),
+        pronunciation.asked(upload.metadata),
+    )
 
 
 def _language(upload: UploadProperties, default: str) -> str:

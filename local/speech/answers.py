@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from local.speech.assessment import Assessment
 from local.speech.recognizer import BYTES_PER_SECOND, Word, has_sound
 
 TICKS_PER_SECOND = 10_000_000
@@ -42,12 +43,15 @@ class Style:
     profanity: str
     word_times: bool
     ticks_as_strings: bool
+    assessment: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, query: Mapping[str, str], ticks_as_strings: bool) -> "Style":
+    def of(
+        cls, query: Mapping[str, str], ticks_as_strings: bool, assessment: Mapping[str, Any] | None = None
+    ) -> "Style":
         detailed = query.get("format") == "detailed"
         word_times = detailed and query.get("wordLevelTimestamps", "").lower() == "true"
-        return cls(detailed, query.get("profanity", "masked"), word_times, ticks_as_strings)
+        return cls(detailed, query.get("profanity", "masked"), word_times, ticks_as_strings, assessment)
 
     def times(self, start: float, duration: float) -> dict[str, int | str]:
         ticks = {"Offset": round(start * TICKS_PER_SECOND), "Duration": round(duration * TICKS_PER_SECOND)}
@@ -94,7 +98,20 @@ def _success(words: Sequence[Word], style: Style) -> dict[str, Any]:
     best["Display"] = display
     if style.word_times:
         best["Words"] = [{"Word": word.text, **style.times(word.start, word.duration)} for word in words]
+    if style.assessment is not None:
+        best |= _assessed(Assessment(words, style.assessment), style)
     return {**answer, "NBest": [best]}
+
+
+def _assessed(assessment: Assessment, style: Style) -> dict[str, Any]:
+    """Scores, and words even where their times were not asked for, as the service has them."""
+    if not assessment.has_words:
+        return {**assessment.overall()}
+    words = [
+        {"Word": text, **scores, **(style.times(word.start, word.duration) if word else {})}
+        for text, word, scores in assessment.words()
+    ]
+    return {**assessment.overall(), "Words": words}
 
 
 def _without_profanity(text: str, profanity: str) -> str:

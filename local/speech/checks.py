@@ -34,6 +34,7 @@ PRONUNCIATION_PARAMETERS = {
     "Granularity": ("Phoneme", "Word", "FullText"),
     "Dimension": ("Basic", "Comprehensive"),
     "EnableMiscue": ("False", "True"),
+    "EnableProsodyAssessment": ("False", "True"),
 }
 
 UNAUTHORIZED = (
@@ -67,8 +68,7 @@ def check_recognition(query: Sequence[tuple[str, str]], headers: Mapping[str, st
         raise Refusal(400, "accept: application/json is required")
     if headers.get("content-type") not in (WAV, OGG):
         raise Refusal(400, f"content-type must be exactly '{WAV}' or '{OGG}'")
-    if "pronunciation-assessment" in headers:
-        _check_pronunciation(headers["pronunciation-assessment"])
+    assessment(headers)
 
 
 def _check_query(query: Sequence[tuple[str, str]]) -> None:
@@ -84,7 +84,11 @@ def _check_query(query: Sequence[tuple[str, str]]) -> None:
         raise Refusal(400, "the query parameter X-ConnectionId must be 32 hex digits")
 
 
-def _check_pronunciation(header: str) -> None:
+def assessment(headers: Mapping[str, str]) -> dict[str, Any] | None:
+    """The parameters of the pronunciation assessment that is asked for, if one is. Raises Refusal."""
+    header = headers.get("pronunciation-assessment")
+    if header is None:
+        return None
     try:
         parameters: Any = json.loads(base64.b64decode(header, validate=True))
     except (binascii.Error, ValueError) as error:
@@ -94,6 +98,7 @@ def _check_pronunciation(header: str) -> None:
     for name, allowed in PRONUNCIATION_PARAMETERS.items():
         if name in parameters and str(parameters[name]) not in allowed:
             raise Refusal(400, f"pronunciation-assessment: {name} must be one of {', '.join(allowed)}")
+    return parameters
 
 
 def samples(chunks: Sequence[bytes], headers: Mapping[str, str]) -> bytes:

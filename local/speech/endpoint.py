@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl
 import h11
 
 from local.speech.answers import Answer, Style, recognition
-from local.speech.checks import RECOGNITION_PATH, UNAUTHORIZED, Refusal, check_recognition, samples
+from local.speech.checks import RECOGNITION_PATH, UNAUTHORIZED, Refusal, assessment, check_recognition, samples
 from local.speech.faults import Fault
 from local.speech.recognizer import BYTES_PER_SECOND, RecognitionFailed, Recognizer
 from local.speech.tokens import LIFETIME_SECONDS, Tokens
@@ -203,7 +203,7 @@ class SpeechEndpoint:
             return Answer.document({"RecognitionStatus": "Error"})
         if self._latency is not None:
             wire.wait(self._latency(len(pcm) / BYTES_PER_SECOND))
-        style = Style.of(received.query, self._ticks_as_strings)
+        style = Style.of(received.query, self._ticks_as_strings, assessment(received.headers))
         return Answer.document(recognition(pcm, words, self._pause_seconds, style))
 
     def _next_fault(self, path: str) -> Fault:
