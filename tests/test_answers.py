@@ -70,8 +70,9 @@ def test_success_without_words_has_no_phrase(empty: dict[str, Any]) -> None:
         b'{"RecognitionStatus":"Success","Offset":"soon"}',
         b'{"RecognitionStatus":"Success","NBest":"x"}',
         b'{"RecognitionStatus":"Success","NBest":[1]}',
-        b'{"RecognitionStatus":"Success","NBest":[{"Display":"a","Words":[{}]}]}',
-        b'{"RecognitionStatus":"Success","NBest":[{"Display":"a"},{}]}',
+        b'{"RecognitionStatus":"Success","NBest":[{"Display":"a","Words":[1]}]}',
+        b'{"RecognitionStatus":"Success","Offset":1e999,"DisplayText":"a"}',
+        b'{"RecognitionStatus":"Success","Offset":NaN,"DisplayText":"a"}',
         b"[" * 100_000,
         b"\xff\xfe\x00",
     ],
@@ -79,3 +80,33 @@ def test_success_without_words_has_no_phrase(empty: dict[str, Any]) -> None:
 def test_what_is_no_answer_is_tried_again(body: bytes) -> None:
     with pytest.raises(Retryable):
         answers.parse(body)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"Confidence": None},
+        {"Confidence": 1.2},
+        {"Confidence": "high"},
+        {"Confidence": float("nan")},
+        {"Lexical": ["good"]},
+        {"Lexical": None},
+    ],
+)
+def test_a_detail_that_makes_no_sense_is_left_out_and_the_words_kept(odd: dict[str, Any]) -> None:
+    phrase = parse({**DETAILED, "NBest": [{**BEST, **odd}, {}, OTHER]}).phrase
+    assert phrase is not None
+    assert phrase.text == "Good."
+    assert None in (phrase.confidence, phrase.lexical)
+    assert phrase.alternatives == (Alternative("could", 0.95),)
+
+
+def test_times_may_be_fractions_and_never_lie_before_the_clip() -> None:
+    assert parse({**SIMPLE, "Duration": "20000000.0"}) == parse(SIMPLE)
+    assert parse({**SIMPLE, "Offset": -1}).covered == 2.0
+
+
+def test_half_a_character_does_not_spoil_the_document() -> None:
+    phrase = answers.parse(b'{"RecognitionStatus":"Success","DisplayText":"a \\ud800 b"}').phrase
+    assert phrase is not None
+    assert phrase.text.encode() == b"a ? b"

@@ -4,14 +4,21 @@ import threading
 
 from tests.support import FakeClock
 from transcription.credentials import Key, Token
+from transcription.errors import Retryable
 
 
 class Issuer:
-    def __init__(self) -> None:
+    """Takes its time, so that threads meet at it; `broken` makes it fail."""
+
+    def __init__(self, broken: bool = False) -> None:
         self.issued = 0
+        self._broken = broken
 
     def __call__(self) -> str:
         self.issued += 1
+        threading.Event().wait(0.05)
+        if self._broken:
+            raise Retryable("down", 7.0)
         return f"token{self.issued}"
 
 
@@ -50,6 +57,27 @@ def test_many_threads_buy_one_token(clock: FakeClock) -> None:
     for thread in threads:
         thread.join(10)
     assert issuer.issued == 1
+
+
+def test_those_who_waited_for_a_fetch_share_its_failure(clock: FakeClock) -> None:
+    issuer = Issuer(broken=True)
+    token = Token(issuer, clock)
+    failures: list[Retryable] = []
+
+    def headers() -> None:
+        try:
+            token.headers()
+        except Retryable as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=headers) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(failures) == 16
+    assert {(str(failure), failure.retry_after) for failure in failures} == {("down", 7.0)}
+    assert issuer.issued < 16
 
 
 def test_neither_shows_its_secret() -> None:

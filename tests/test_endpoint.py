@@ -29,6 +29,7 @@ def test_a_region_leads_to_its_clouds_hosts(region: str, speech: str, token: str
         "https://westeurope.api.cognitive.microsoft.com/sts/v1.0/issuetoken",
         "https://WestEurope.stt.speech.microsoft.com/",
         f"https://westeurope.stt.speech.microsoft.com{PATH}",
+        "https://westeurope.stt.speech.microsoft.com.",
     ],
 )
 def test_every_address_of_a_region_is_understood_as_the_region(address: str) -> None:
@@ -36,12 +37,21 @@ def test_every_address_of_a_region_is_understood_as_the_region(address: str) -> 
 
 
 def test_sovereign_hosts_keep_their_cloud() -> None:
+    assert Endpoint.of_address("https://eastus.stt.speech.azure.us").token_url.startswith(
+        "https://eastus.api.cognitive.microsoft.us/"
+    )
     assert Endpoint.of_address("https://usgovarizona.api.cognitive.microsoft.us") == Endpoint.of_region("usgovarizona")
     assert Endpoint.of_address("https://chinanorth3.stt.speech.azure.cn") == Endpoint.of_region("chinanorth3")
 
 
 @pytest.mark.parametrize(
-    "address", ["https://mine.cognitiveservices.azure.com", "https://mine.cognitiveservices.azure.com/stt/"]
+    "address",
+    [
+        "https://mine.cognitiveservices.azure.com",
+        "https://mine.cognitiveservices.azure.com/stt/",
+        "https://mine.cognitiveservices.azure.com/STT",
+        f"https://mine.cognitiveservices.azure.com/stt{PATH.replace('conversation', 'interactive')}",
+    ],
 )
 def test_a_custom_domain_has_stt_before_the_path_once(address: str) -> None:
     endpoint = Endpoint.of_address(address)
@@ -69,6 +79,12 @@ def test_loopback_is_taken_as_it_is(base: str) -> None:
         "https://",
         "mine.example.com",
         "https://x_y.stt.speech.microsoft.com",
+        "https://h:99999",
+        "https://h:abc",
+        "https://my host",
+        "https://a..b",
+        "https://<name>.cognitiveservices.azure.com",
+        "https://[::1",
     ],
 )
 def test_what_is_no_safe_base_url_is_refused(address: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support import app_settings
 from transcription import errors
-from transcription.settings import Settings
+from transcription.settings import FUNCTION_TIMEOUT_MINUTES, Settings
 
 PROJECT = Path(__file__).parent.parent
 
@@ -42,6 +42,7 @@ def test_the_readme_has_every_setting() -> None:
 def test_a_recordings_budget_ends_before_the_host_ends_the_function() -> None:
     hours, minutes, seconds = map(int, json.loads(read("host.json"))["functionTimeout"].split(":"))
     timeout = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    assert timeout == timedelta(minutes=FUNCTION_TIMEOUT_MINUTES)
     budget = timedelta(seconds=Settings.read(app_settings()).limits.processing_seconds)
     assert budget <= timeout - timedelta(minutes=5)
 

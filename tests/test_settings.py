@@ -49,7 +49,7 @@ def test_one_error_names_every_problem() -> None:
         ("AZURE_SPEECH_REGION", "West Europe!", "short name"),
         ("AZURE_SPEECH_AUTH", "password", "key, token"),
         ("AZURE_SPEECH_QUERY", "language=de-DE", "SPEECH_LANGUAGE"),
-        ("AZURE_SPEECH_QUERY", "nonsense", "bad query field"),
+        ("AZURE_SPEECH_QUERY", "nonsense", "name=value"),
         ("SPEECH_LANGUAGE", "english", "locale"),
         ("SPEECH_PROFANITY", "masked,raw", "one of"),
         ("SPEECH_FORMAT", "verbose", "simple, detailed"),
@@ -63,6 +63,17 @@ def test_one_error_names_every_problem() -> None:
         ("MAX_PROCESSING_MINUTES", "nan", "number above 0"),
         ("BLOB_TRIGGER_SOURCE", "Polling", "EventGrid, LogsAndContainerScan"),
         ("AudioStorage", "UseDevelopmentStorage=true", "whole connection string"),
+        ("AudioStorage", "garbage", "as the portal shows it"),
+        (
+            "AudioStorage",
+            "AccountName=a;AccountKey=not base64;EndpointSuffix=core.windows.net",
+            "as the portal shows it",
+        ),
+        ("MAX_AUDIO_MEGABYTES", "1e308", "up to"),
+        ("MAX_PROCESSING_MINUTES", "60", "up to 59"),
+        ("SPEECH_MAX_CONCURRENT_REQUESTS", "9" * 5000, "whole number"),
+        ("AZURE_SPEECH_ENDPOINT", "https://h:99999", "base URL"),
+        ("AZURE_SPEECH_ENDPOINT", "https://[::1", "base URL"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_it_may_be(name: str, value: str, may_be: str) -> None:
@@ -81,11 +92,13 @@ def test_no_value_that_may_be_a_secret_is_quoted() -> None:
     said = problems(
         AZURE_SPEECH_REGION=SPEECH_KEY,
         AZURE_SPEECH_KEY=SPEECH_KEY + "\nx",
-        AZURE_SPEECH_ENDPOINT=None,
+        AZURE_SPEECH_ENDPOINT="https://user:sec\u2100ret@host",
+        AZURE_SPEECH_QUERY=SPEECH_KEY,
         SPEECH_LANGUAGE="AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6",
     )
     assert SPEECH_KEY not in said
     assert "Eby8" not in said
+    assert "sec\u2100ret" not in said
 
 
 def test_settings_do_not_show_their_secrets() -> None:
@@ -114,7 +127,7 @@ def test_storage_settings_need_no_speech_settings() -> None:
 def test_the_trigger_can_always_be_read() -> None:
     assert TriggerSettings.read({}) == TriggerSettings("audio", "EventGrid")
     assert TriggerSettings.read({"BLOB_TRIGGER_SOURCE": "nonsense"}).source == "EventGrid"
-    local = {"AUDIO_CONTAINER": "uploads", "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan"}
+    local = {"AUDIO_CONTAINER": "uploads", "BLOB_TRIGGER_SOURCE": "logsandcontainerscan"}
     assert TriggerSettings.read(local) == TriggerSettings("uploads", "LogsAndContainerScan")
 
 

@@ -6,6 +6,7 @@ strings, no `DisplayText` in detailed answers, `Success` without words.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def parse(body: bytes) -> Answer:
         status = str(answer["RecognitionStatus"])
         offset, duration = _seconds(answer, "Offset"), _seconds(answer, "Duration")
         phrase = _phrase(answer, offset, duration)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
         raise Retryable(f"the service's answer could not be read ({len(body)} bytes)") from None
     if status == SUCCESS:
         return Answer(status, phrase, offset + duration)
@@ -62,7 +63,7 @@ def parse(body: bytes) -> Answer:
 def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
     """The first entry of NBest is the service's choice, whatever confidence the others show."""
     best, *others = answer.get("NBest") or [{}]
-    text = str(answer.get("DisplayText") or best.get("Display") or "").strip()
+    text = _text(answer, "DisplayText") or _text(best, "Display")
     if not text:
         return None
     words = best.get("Words") or ()
@@ -70,18 +71,20 @@ def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
         offset,
         duration,
         text,
-        confidence=_number(best, "Confidence"),
-        lexical=best.get("Lexical"),
-        itn=best.get("ITN"),
-        masked_itn=best.get("MaskedITN"),
-        alternatives=tuple(Alternative(str(other["Display"]), _number(other, "Confidence")) for other in others),
+        confidence=_confidence(best),
+        lexical=_text(best, "Lexical"),
+        itn=_text(best, "ITN"),
+        masked_itn=_text(best, "MaskedITN"),
+        alternatives=tuple(
+            Alternative(other_text, _confidence(other)) for other in others if (other_text := _text(other, "Display"))
+        ),
         words=tuple(_word(word) for word in words if _assessed(word).get("ErrorType") != OMISSION),
         pronunciation=_pronunciation(best, words),
     )
 
 
 def _word(word: Json) -> Word:
-    return Word(str(word["Word"]), _seconds(word, "Offset"), _seconds(word, "Duration"))
+    return Word(_text(word, "Word") or "", _seconds(word, "Offset"), _seconds(word, "Duration"))
 
 
 def _pronunciation(best: Json, words: Sequence[Json]) -> Json | None:
@@ -93,9 +96,9 @@ def _pronunciation(best: Json, words: Sequence[Json]) -> Json | None:
 
 def _scored_word(word: Json) -> Json:
     """One word with what it was made of, as fine as the service says: omitted words have no times."""
-    scored = {"word": str(word["Word"]), **_scores(word), **_times(word)}
-    if error := _assessed(word).get("ErrorType"):
-        scored["errorType"] = str(error)
+    scored = {"word": _text(word, "Word") or "", **_scores(word), **_times(word)}
+    if error := _text(_assessed(word), "ErrorType"):
+        scored["errorType"] = error
     if syllables := word.get("Syllables"):
         scored["syllables"] = [_named(part, "Syllable", "Grapheme") for part in syllables]
     if phonemes := word.get("Phonemes"):
@@ -106,18 +109,18 @@ def _scored_word(word: Json) -> Json:
 def _scored_phoneme(phoneme: Json) -> Json:
     """Where asked for, with the phonemes that it may have sounded like."""
     alternatives = _assessed(phoneme).get("NBestPhonemes")
-    spoken = [{"phoneme": str(other["Phoneme"]), "score": float(other["Score"])} for other in alternatives or ()]
+    spoken = [{"phoneme": _text(other, "Phoneme"), "score": _number(other, "Score")} for other in alternatives or ()]
     return {**_named(phoneme, "Phoneme"), **({"nBestPhonemes": spoken} if spoken else {})}
 
 
 def _named(part: Json, *names: str) -> Json:
-    named = {name.lower(): str(part[name]) for name in names if part.get(name)}  # only some locales have names
+    named = {name.lower(): text for name in names if (text := _text(part, name))}  # only some locales have names
     return {**named, **_scores(part), **_times(part)}
 
 
 def _scores(part: Json) -> Json:
     assessed = _assessed(part)
-    return {key: float(assessed[name]) for name, key in SCORES.items() if assessed.get(name) is not None}
+    return {key: _number(assessed, name) for name, key in SCORES.items() if assessed.get(name) is not None}
 
 
 def _assessed(part: Json) -> Json:
@@ -131,8 +134,27 @@ def _times(part: Json) -> Json:
 
 
 def _seconds(values: Mapping[str, Any], name: str) -> float:
-    return int(values.get(name) or 0) / TICKS
+    return max(0.0, _number(values, name)) / TICKS if values.get(name) else 0.0
 
 
-def _number(values: Mapping[str, Any], name: str) -> float | None:
-    return float(values[name]) if name in values else None
+def _number(values: Mapping[str, Any], name: str) -> float:
+    """A number, which the service may write as a string. ValueError: one that JSON could not hold."""
+    number = float(values[name])
+    if not math.isfinite(number):
+        raise ValueError(name)
+    return number
+
+
+def _confidence(values: Mapping[str, Any]) -> float | None:
+    """What is no confidence is left out: the words are worth having without."""
+    try:
+        confidence = _number(values, "Confidence")
+    except (ValueError, KeyError, TypeError):
+        return None
+    return confidence if 0 <= confidence <= 1 else None
+
+
+def _text(values: Mapping[str, Any], name: str) -> str | None:
+    """A text that can be written as UTF-8: JSON can hold half of a character."""
+    value = values.get(name)
+    return value.strip().encode("utf-8", "replace").decode() if isinstance(value, str) else None

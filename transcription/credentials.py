@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from transcription.errors import Retryable
 from transcription.pacing import Clock
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
@@ -35,7 +36,10 @@ class Key:
 
 
 class Token:
-    """A token, shared by all threads of the process and fetched by one of them at a time."""
+    """A token, shared by all threads of the process and fetched by one of them at a time.
+
+    Those who waited for a fetch share its failure as well: else each would try in turn, and the last wait for all.
+    """
 
     def __init__(self, fetch: Callable[[], str], clock: Clock) -> None:
         self._fetch = fetch
@@ -43,13 +47,26 @@ class Token:
         self._lock = threading.Lock()
         self._headers: dict[str, str] = {}
         self._expires = 0.0
+        self._failures = 0
+        self._failure = Retryable("")
 
     def headers(self) -> dict[str, str]:
+        failures_before = self._failures
         with self._lock:
+            if self._failures > failures_before:
+                raise Retryable(str(self._failure), self._failure.retry_after)
             if not self._headers or self._clock.monotonic() >= self._expires:
-                self._headers = {"Authorization": f"Bearer {self._fetch()}"}
+                self._headers = {"Authorization": f"Bearer {self._fetched()}"}
                 self._expires = self._clock.monotonic() + TOKEN_LIFETIME
             return dict(self._headers)
+
+    def _fetched(self) -> str:
+        try:
+            return self._fetch()
+        except Retryable as failure:
+            self._failures += 1
+            self._failure = failure
+            raise
 
     def renew(self, refused: dict[str, str]) -> bool:
         with self._lock:

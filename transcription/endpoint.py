@@ -9,17 +9,28 @@ is meant.
 import ipaddress
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 RECOGNITION_PATH = "/speech/recognition/conversation/cognitiveservices/v1"
 TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105  # a path
 
 _REGION = re.compile(r"[a-z][a-z0-9-]{2,40}")
-# (speech host, token host) by cloud, after the region's name.
-_PUBLIC = (".stt.speech.microsoft.com", ".api.cognitive.microsoft.com")
-_US_GOVERNMENT = (".stt.speech.azure.us", ".api.cognitive.microsoft.us")
-_CHINA = (".stt.speech.azure.cn", ".api.cognitive.azure.cn")
-_REGIONAL_SUFFIXES = [suffix for cloud in (_PUBLIC, _US_GOVERNMENT, _CHINA) for suffix in cloud]
+_HOST = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|[0-9a-f:]+", re.IGNORECASE)
+# What people paste along with the base: a request's whole path, in any mode, or the token's.
+_KNOWN_PATHS = re.compile(r"/speech/recognition/\w+/cognitiveservices/v1$|/sts/v1\.0/issueToken$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The endings of its hosts, after the region's name."""
+
+    speech: str
+    token: str
+
+
+_PUBLIC = Cloud(".stt.speech.microsoft.com", ".api.cognitive.microsoft.com")
+_US_GOVERNMENT = Cloud(".stt.speech.azure.us", ".api.cognitive.microsoft.us")
+_CHINA = Cloud(".stt.speech.azure.cn", ".api.cognitive.azure.cn")
 
 
 @dataclass(frozen=True)
@@ -31,16 +42,19 @@ class Endpoint:
     token_url: str
 
     @classmethod
-    def of_region(cls, region: str) -> "Endpoint":
-        """The endpoint of a region's own hosts; `usgov…` and `china…` lie in other clouds. ValueError: not a region's
-        name.
+    def of_region(cls, region: str, cloud: Cloud | None = None) -> "Endpoint":
+        """The endpoint of a region's own hosts; `usgov…` and `china…` lie in clouds of their own.
+
+        ValueError: what a region may be.
         """
         name = region.strip().lower()
         if not _REGION.fullmatch(name):
             raise ValueError("a region's short name, such as westeurope")
-        speech, token = _US_GOVERNMENT if name.startswith("usgov") else _CHINA if name.startswith("china") else _PUBLIC
-        base = f"https://{name}{speech}"
-        return cls(base, base + RECOGNITION_PATH, f"https://{name}{token}{TOKEN_PATH}")
+        cloud = cloud or (
+            _US_GOVERNMENT if name.startswith("usgov") else _CHINA if name.startswith("china") else _PUBLIC
+        )
+        base = f"https://{name}{cloud.speech}"
+        return cls(base, base + RECOGNITION_PATH, f"https://{name}{cloud.token}{TOKEN_PATH}")
 
     @classmethod
     def of_address(cls, address: str) -> "Endpoint":
@@ -48,36 +62,31 @@ class Endpoint:
 
         ValueError: what an address may be, in words that follow "it may be".
         """
-        url = urlsplit(address.strip())
-        if not url.hostname or url.username or url.password or url.query or url.fragment:
-            raise ValueError(
-                "a base URL such as https://westeurope.stt.speech.microsoft.com, without user, query or fragment"
-            )
-        loopback = _is_loopback(url.hostname)
-        if url.scheme != "https" and not (loopback and url.scheme == "http"):
+        scheme, host, origin, path = _parts(address)
+        loopback = _is_loopback(host)
+        if scheme != "https" and not (loopback and scheme == "http"):
             raise ValueError("an https URL (plain http only on this machine's own loopback address)")
-        if region := _region_in(url.hostname):
-            return cls.of_region(region)
-        base = _without_known_path(url)
+        for cloud in (_PUBLIC, _US_GOVERNMENT, _CHINA):
+            for suffix in (cloud.speech, cloud.token):
+                if host.endswith(suffix):
+                    return cls.of_region(host.removesuffix(suffix), cloud)
+        base = origin + re.sub(r"/stt$", "/stt", _KNOWN_PATHS.sub("", path), flags=re.IGNORECASE)
         recognition = base if loopback or base.endswith("/stt") else base + "/stt"
         return cls(base, recognition + RECOGNITION_PATH, base.removesuffix("/stt") + TOKEN_PATH)
 
 
-def _region_in(host: str) -> str | None:
-    """The region a host of the service belongs to, by any of its names."""
-    for suffix in _REGIONAL_SUFFIXES:
-        if host.endswith(suffix):
-            return host.removesuffix(suffix)
-    return None
-
-
-def _without_known_path(url: SplitResult) -> str:
-    """The address less the paths that are added again: people paste the whole URL of a request."""
-    path = url.path.rstrip("/")
-    for known in (RECOGNITION_PATH, TOKEN_PATH):
-        if path.casefold().endswith(known.casefold()):
-            path = path[: -len(known)]
-    return f"{url.scheme}://{url.netloc}{path}"
+def _parts(address: str) -> tuple[str, str, str, str]:
+    """(scheme, host, origin, path) of a base URL. ValueError: it is none; its text is ours, so it repeats no secret."""
+    try:
+        url = urlsplit(address.strip())
+        host, port = (url.hostname or "").rstrip("."), url.port
+    except ValueError:
+        host, url, port = "", urlsplit(""), None
+    if not _HOST.fullmatch(host) or url.username is not None or url.query or url.fragment:
+        raise ValueError("a base URL, without user or query, such as https://westeurope.stt.speech.microsoft.com")
+    shown = f"[{host}]" if ":" in host else host
+    origin = f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
+    return url.scheme, host, origin, url.path.rstrip("/")
 
 
 def _is_loopback(host: str) -> bool:

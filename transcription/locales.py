@@ -14,10 +14,11 @@ es-DO es-EC es-ES es-GQ es-GT es-HN es-MX es-NI es-PA es-PE es-PR es-PY es-SV es
 fa-IR fi-FI fil-PH fr-BE fr-CA fr-CH fr-FR ga-IE gl-ES gu-IN he-IL hi-IN hr-HR hu-HU hy-AM id-ID is-IS it-CH
 it-IT ja-JP jv-ID ka-GE kk-KZ km-KH kn-IN ko-KR lo-LA lt-LT lv-LV mk-MK ml-IN mn-MN mr-IN ms-MY mt-MT my-MM
 nb-NO ne-NP nl-BE nl-NL or-IN pa-IN pl-PL ps-AF pt-BR pt-PT ro-RO ru-RU si-LK sk-SK sl-SI so-SO sq-AL sr-RS
-sv-SE sw-KE sw-TZ ta-IN te-IN th-TH tr-TR uk-UA ur-IN uz-UZ vi-VN wuu-CN yue-CN zh-CN zh-CN-shandong zh-CN-
-sichuan zh-HK zh-TW zu-ZA
+sv-SE sw-KE sw-TZ ta-IN te-IN th-TH tr-TR uk-UA ur-IN uz-UZ vi-VN wuu-CN yue-CN zh-CN zh-CN-shandong
+zh-CN-sichuan zh-HK zh-TW zu-ZA
 """
-_BY_FOLDED_NAME = {locale.casefold(): locale for locale in _LISTED.split()}
+LISTED = tuple(_LISTED.split())
+_BY_FOLDED_NAME = {locale.casefold(): locale for locale in LISTED}
 
 _LOCALE_FORM = re.compile(r"[a-z]{2,3}(-[a-z]{4})?-[a-z]{2}(-[a-z]+)?", re.IGNORECASE)
 
@@ -26,8 +27,8 @@ _WITHOUT_SPACES = frozenset({"zh", "wuu", "yue", "ja", "th", "lo", "km", "my"})
 
 
 def known(name: str) -> str | None:
-    """The locale as the service spells it (`fr-fr` → `fr-FR`), or None where the list does not have it."""
-    return _BY_FOLDED_NAME.get(name.casefold())
+    """The locale as the service spells it (`fr-fr`, `fr_FR` → `fr-FR`), or None where the list does not have it."""
+    return _BY_FOLDED_NAME.get(name.casefold().replace("_", "-"))
 
 
 def well_formed(name: str) -> bool:

@@ -5,6 +5,7 @@ within one recording's budget. tenacity runs the loop because it takes the clock
 """
 
 import logging
+import random
 import threading
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from transcription.errors import Exhausted, Retryable
 
@@ -92,13 +93,15 @@ def persist(attempt: Callable[[], T], budget: Budget) -> T:
     )(attempt)
 
 
-_backoff = wait_exponential_jitter(initial=FIRST_WAIT, max=LONGEST_WAIT, jitter=FIRST_WAIT)
-
-
 def _wait(state: RetryCallState) -> float:
+    """What the service asked for, else twice as long as before, give or take a quarter: clips that were throttled
+    together must not come back together.
+    """
     error = _error(state)
-    asked_for = error.retry_after if isinstance(error, Retryable) else None
-    return _backoff(state) if asked_for is None else asked_for
+    if isinstance(error, Retryable) and error.retry_after is not None:
+        return error.retry_after
+    doubled = FIRST_WAIT * 2 ** min(state.attempt_number - 1, 30)
+    return float(min(doubled, LONGEST_WAIT) * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
 def _error(state: RetryCallState) -> BaseException | None:

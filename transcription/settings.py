@@ -8,16 +8,20 @@ Three objects, since they are needed at different times: `TriggerSettings` to in
 `StorageSettings` to write down that something is wrong; `Settings` to do the work.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
+
+from azure.core.utils import parse_connection_string
 
 from transcription import locales
 from transcription.endpoint import Endpoint
 from transcription.settings_reader import SettingsReader
 
 MEGABYTE = 1 << 20  # bytes
+FUNCTION_TIMEOUT_MINUTES = 60  # as in host.json: then the host ends the process, and all that it is working on
 AUDIO_CONTAINER = "audio"
 TRANSCRIPT_CONTAINER = "transcripts"
 EVENT_GRID, CONTAINER_SCAN = "EventGrid", "LogsAndContainerScan"
@@ -47,10 +51,10 @@ class TriggerSettings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "TriggerSettings":
-        source = environ.get("BLOB_TRIGGER_SOURCE", "").strip()
+        source = environ.get("BLOB_TRIGGER_SOURCE", "").strip().casefold()
         return cls(
             environ.get("AUDIO_CONTAINER", "").strip() or AUDIO_CONTAINER,
-            source if source in (EVENT_GRID, CONTAINER_SCAN) else EVENT_GRID,
+            CONTAINER_SCAN if source == CONTAINER_SCAN.casefold() else EVENT_GRID,
         )
 
 
@@ -112,9 +116,9 @@ class Settings:
             _read_storage(reader),
             _read_speech(reader),
             Limits(
-                audio_seconds=60 * reader.number("MAX_AUDIO_MINUTES", 120),
-                upload_bytes=int(MEGABYTE * reader.number("MAX_AUDIO_MEGABYTES", 512)),
-                processing_seconds=60 * reader.number("MAX_PROCESSING_MINUTES", 50),
+                audio_seconds=60 * reader.number("MAX_AUDIO_MINUTES", 120, 24 * 60),
+                upload_bytes=int(MEGABYTE * reader.number("MAX_AUDIO_MEGABYTES", 512, 1_000_000)),
+                processing_seconds=60 * reader.number("MAX_PROCESSING_MINUTES", 50, FUNCTION_TIMEOUT_MINUTES - 1),
             ),
             reader.choices("TRANSCRIPT_FORMATS", ("json",), DOCUMENT_FORMATS),
         )
@@ -135,10 +139,7 @@ def _read_storage(reader: SettingsReader) -> StorageSettings:
         reader.wrong(
             "AudioStorage", "a storage connection string, or left out where AudioStorage__blobServiceUri is set"
         )
-    if connection and connection.startswith("UseDevelopmentStorage"):
-        reader.wrong(
-            "AudioStorage", "Azurite's whole connection string: the Python SDK does not know the short form", connection
-        )
+    reader.parsed("AudioStorage", _connection_string, "")
     if connection is None and account_url and reader.text("AudioStorage__queueServiceUri") is None:
         reader.wrong(
             "AudioStorage__queueServiceUri", "the account's queue URL, which the trigger needs beside the blob URL"
@@ -191,6 +192,21 @@ def _container_name(value: str) -> str:
     return value
 
 
+def _connection_string(value: str) -> str:
+    """Checked as far as the SDK would, but now: else each upload would raise, and leave no document."""
+    if value.startswith("UseDevelopmentStorage"):
+        raise ValueError("Azurite's whole connection string: the Python SDK does not know the short one")
+    try:
+        parts = parse_connection_string(value)
+        base64.b64decode(parts.get("accountkey", ""), validate=True)
+    except ValueError:
+        parts = {}
+    proof = parts.get("accountkey") or parts.get("sharedaccesssignature")
+    if not proof or not (parts.get("accountname") or parts.get("blobendpoint")):
+        raise ValueError("a storage connection string as the portal shows it, or AudioStorage__blobServiceUri instead")
+    return value
+
+
 def _account_url(value: str) -> str:
     if not re.fullmatch(r"https://[^/?#@]+/?|http://(127\.0\.0\.1|localhost)[:/][^?#@]*", value):
         raise ValueError("an https URL such as https://<account>.blob.core.windows.net")
@@ -204,7 +220,10 @@ def _locale(value: str) -> str:
 
 
 def _extra_query(value: str) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(parse_qsl(value, keep_blank_values=True, strict_parsing=True))
+    try:
+        pairs = tuple(parse_qsl(value, keep_blank_values=True, strict_parsing=True))
+    except ValueError:
+        raise ValueError("parameters of the form name=value&name=value, percent-encoded") from None
     for name, _ in pairs:
         if decided_by := _OWN_QUERY.get(name.casefold()):
             raise ValueError(f"any parameters but {name}, which is decided by {decided_by}")

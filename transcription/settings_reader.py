@@ -64,22 +64,22 @@ class SettingsReader:
 
         return self.parsed(name, parse, default)
 
-    def number(self, name: str, default: float) -> float:
+    def number(self, name: str, default: float, most: float) -> float:
         def parse(value: str) -> float:
             try:
                 number = float(value)
             except ValueError:
                 number = 0.0
-            if not 0 < number < float("inf"):
-                raise ValueError(f"a number above 0 (the default is {default:g})")
+            if not 0 < number <= most:
+                raise ValueError(f"a number above 0 and up to {most:g} (the default is {default:g})")
             return number
 
         return self.parsed(name, parse, default)
 
     def count(self, name: str, default: int) -> int:
         def parse(value: str) -> int:
-            if not value.isascii() or not value.isdecimal() or int(value) < 1:
-                raise ValueError(f"a whole number from 1 (the default is {default})")
+            if not re.fullmatch(r"[1-9][0-9]{0,3}", value):
+                raise ValueError(f"a whole number from 1 to 9999 (the default is {default})")
             return int(value)
 
         return self.parsed(name, parse, default)

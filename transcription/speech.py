@@ -5,6 +5,8 @@ recordings or of other clips. Every try builds its body anew and is made in here
 """
 
 import json
+import re
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +25,11 @@ from transcription.settings import SpeechSettings
 from transcription.transcript import Ledger
 from transcription.transport import in_chunks, open_session
 
-TIMEOUT = (10.0, 90.0)  # seconds to connect or send a chunk; and between two pieces of the answer
+CONNECT_SECONDS = 10.0  # to connect, and for the peer to take a chunk
+SILENT_SECONDS = 90.0  # without a byte of the answer: the service takes less than a minute for a minute of audio
+LONGEST_EXCHANGE = 180.0  # seconds until an answer is whole
+TOKEN_EXCHANGE = 15.0  # seconds: it is a small thing, and others wait for it
+READ_BYTES = 64 * 1024
 LONGEST_ANSWER = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
 QUOTED = 300  # characters of an error's body that a message repeats
 
@@ -67,30 +73,32 @@ class SpeechClient:
         """
 
         def attempt() -> Answer:
+            proof = self._credential.headers()
             with self._gate.turn(ledger, budget):
-                return self._ask(audio, options, ledger)
+                return self._ask(audio, options, proof, ledger, budget)
 
         answer = persist(attempt, budget)
         ledger.answered()
         return answer
 
-    def _ask(self, audio: Encoded, options: Options, ledger: Ledger) -> Answer:
+    def _ask(self, audio: Encoded, options: Options, proof: dict[str, str], ledger: Ledger, budget: Budget) -> Answer:
         """One try, and with a refused token a second one with a new token."""
-        proof = self._credential.headers()
-        reply = self._send(audio, options, proof, ledger)
+        reply = self._send(audio, options, proof, ledger, budget)
         if reply.status == 401 and self._credential.renew(proof):
-            reply = self._send(audio, options, self._credential.headers(), ledger)
+            reply = self._send(audio, options, self._credential.headers(), ledger, budget)
         self._raise_for(reply)
         return answers.parse(reply.body)
 
-    def _send(self, audio: Encoded, options: Options, proof: dict[str, str], ledger: Ledger) -> _Reply:
+    def _send(self, audio: Encoded, options: Options, proof: dict[str, str], ledger: Ledger, budget: Budget) -> _Reply:
         connection_id = uuid.uuid4().hex
         ledger.sent(connection_id, audio.seconds)
         headers = {"Content-Type": audio.content_type, "Accept": "application/json", "Expect": "100-continue", **proof}
         if options.pronunciation:
             headers[pronunciation.HEADER] = pronunciation.header(options.pronunciation)
         body = in_chunks(audio.header, audio.body)
-        return self._post(self._settings.endpoint.recognition_url, headers, self._query(options, connection_id), body)
+        seconds = min(LONGEST_EXCHANGE, budget.left())
+        url, query = self._settings.endpoint.recognition_url, self._query(options, connection_id)
+        return self._post(url, headers, query, body, seconds)
 
     def _query(self, options: Options, connection_id: str) -> list[tuple[str, str]]:
         settings = self._settings
@@ -108,28 +116,46 @@ class SpeechClient:
         return [*query, *settings.extra_query]
 
     def _fetch_token(self) -> str:
-        reply = self._post(self._settings.endpoint.token_url, {KEY_HEADER: self._settings.key}, [], b"")
-        self._raise_for(reply)
-        token = reply.body.decode("ascii", "replace").strip()
-        if not token.isprintable() or not token or " " in token:
-            raise Retryable("the token endpoint answered with something that is no token")
-        return token
+        url = self._settings.endpoint.token_url
+        reply = self._post(url, {KEY_HEADER: self._settings.key}, [], b"", TOKEN_EXCHANGE)
+        said = f"{url} answered {reply.status}: {_quoted(reply.body)}"
+        if _may_pass(reply.status):
+            raise Retryable(said, _retry_after(reply.headers, self._clock))
+        if reply.status != 200:
+            raise Misconfigured(f"The key was refused. {said}. {_CHECK_KEY}")
+        token = reply.body.strip()
+        if not re.fullmatch(rb"[\x21-\x7e]+", token):
+            raise Retryable(f"{url} answered with something that is no token")
+        return token.decode()
 
     def _post(
-        self, url: str, headers: dict[str, str], query: list[tuple[str, str]], body: Iterable[bytes] | bytes
+        self,
+        url: str,
+        headers: dict[str, str],
+        query: list[tuple[str, str]],
+        body: Iterable[bytes] | bytes,
+        seconds: float,
     ) -> _Reply:
-        """Retryable: the network failed. Its errors hold the request, and so the key: only their reason goes on."""
+        """Retryable: the network failed, or the answer is not whole after so many `seconds`.
+
+        The network's errors hold the request, and so the key: only their reason goes on.
+        """
+        ends = time.monotonic() + seconds
+        timeout = (CONNECT_SECONDS, max(0.1, min(SILENT_SECONDS, seconds)))
         try:
             with self._session.post(
-                url, params=query, headers=headers, data=body, timeout=TIMEOUT, allow_redirects=False, stream=True
+                url, params=query, headers=headers, data=body, timeout=timeout, allow_redirects=False, stream=True
             ) as response:
-                content = next(response.iter_content(LONGEST_ANSWER), b"")
-                return _Reply(response.status_code, response.headers, _without_proof(content, headers))
+                content = b"" if response.is_redirect else _without_proof(_whole(response, ends), headers)
+                return _Reply(response.status_code, response.headers, content)
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted: check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
             raise Retryable(_reason(error)) from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            message = f"No request can be made to {self.endpoint}: check the endpoint, or this machine's proxy settings"
+            raise Misconfigured(f"{message} ({type(error).__name__}).") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise Retryable(_reason(error)) from None
 
@@ -138,26 +164,51 @@ class SpeechClient:
         status = reply.status
         if status == 200:
             return
-        said = f"{self.endpoint} answered {status}: {self._quoted(reply.body)}"
+        said = f"{self.endpoint} answered {status}: {_quoted(reply.body)}"
+        if _may_pass(status):
+            raise Retryable(said, _retry_after(reply.headers, self._clock))
         if status in (401, 403):
-            what = f"The {'token' if self._settings.auth == 'token' else 'key'} was refused. {said}."
-            raise Misconfigured(f"{what} Check AZURE_SPEECH_KEY, and that it belongs to this region or endpoint.")
+            raise Misconfigured(f"The {self._settings.auth} was refused. {said}. {_CHECK_KEY}")
+        if 300 <= status < 400:
+            said = f"{self.endpoint} answered {status}, to go to {_quoted(reply.headers.get('Location', '').encode())}"
         if status == 404 or 300 <= status < 400:
             raise Misconfigured(f"The Speech service is not at this address. {said}. Check AZURE_SPEECH_ENDPOINT.")
-        if status in (408, 429) or status >= 500 or status < 300:
-            raise Retryable(said, _retry_after(reply.headers, self._clock))
         raise RequestRefused(f"The service refused the audio or its options. {said}.")
 
-    @staticmethod
-    def _quoted(body: bytes) -> str:
-        """An error's own words, short and on one line."""
-        text = body[: 4 * QUOTED].decode("utf-8", "replace")
-        try:
-            error = json.loads(body).get("error", {})
-            text = error.get("message") or text
-        except (ValueError, AttributeError, RecursionError):
-            pass  # text or empty: both happen
-        return " ".join(str(text).split())[:QUOTED].rstrip(".") or "(no explanation)"
+
+_CHECK_KEY = "Check AZURE_SPEECH_KEY, and that it belongs to this region or endpoint."
+
+
+def _may_pass(status: int) -> bool:
+    """Whether another try may be answered otherwise. A success other than 200 is no answer at all."""
+    return status in (408, 429) or status >= 500 or 200 < status < 300
+
+
+def _whole(response: requests.Response, ends: float) -> bytes:
+    """The whole body, however it is cut into chunks. Retryable: it is not there in time, or has no end.
+
+    Read as it comes, because a peer that drips would never let a larger read return.
+    """
+    content = bytearray()
+    while piece := response.raw.read1(READ_BYTES, decode_content=True):
+        content += piece
+        if len(content) > LONGEST_ANSWER:
+            raise Retryable(f"the answer goes on after {LONGEST_ANSWER} bytes")
+        if time.monotonic() > ends:
+            raise Retryable("the answer came too slowly")
+    return bytes(content)
+
+
+def _quoted(body: bytes) -> str:
+    """An error's own words, short and on one line."""
+    text = body[: 4 * QUOTED].decode("utf-8", "replace")
+    try:
+        error = json.loads(body).get("error", {})
+        text = error.get("message") or text
+    except (ValueError, AttributeError, RecursionError):
+        pass  # text or empty: both happen
+    printable = "".join(c if c.isprintable() else " " for c in str(text))
+    return " ".join(printable.split())[:QUOTED].rstrip(".") or "(no explanation)"
 
 
 def _without_proof(content: bytes, headers: dict[str, str]) -> bytes:
@@ -176,7 +227,7 @@ def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
     try:
         moment = parsedate_to_datetime(value)
         ahead = (moment - clock.now()).total_seconds()
-    except (ValueError, TypeError):  # no date, or one without a time zone
+    except (ValueError, TypeError, OverflowError):  # no date, or one without a time zone, or beyond all calendars
         return None
     return ahead if ahead > 0 else None
 
