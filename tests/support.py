@@ -43,9 +43,11 @@ class FakeClock:
             self._passed += seconds
 
 
-def tone(seconds: float, rate: int = 16_000) -> bytes:
-    """16-bit samples of a hum that nobody would take for silence."""
-    return array("h", (int(8000 * math.sin(n / 7)) for n in range(int(seconds * rate)))).tobytes()
+def murmur(seconds: float, rate: int = 16_000) -> bytes:
+    """16-bit samples of something that swells and fades four times a second, as speech does."""
+    return array(
+        "h", (int(8000 * math.sin(n / 7) * math.sin(4 * math.pi * n / rate) ** 2) for n in range(int(seconds * rate)))
+    ).tobytes()
 
 
 def wav(
@@ -71,12 +73,19 @@ def wav(
     chunks = (
         b"fmt " + struct.pack("<I", len(layout)) + layout + before + b"data" + struct.pack("<I", size) + pcm + after
     )
-    return b"RIFF" + struct.pack("<I", min(4 + len(chunks), 0xFFFFFFFF)) + b"WAVE" + chunks
+    whole = 4 + len(chunks) if claimed is None else min(4 + claimed, 0xFFFFFFFF)
+    return b"RIFF" + struct.pack("<I", whole) + b"WAVE" + chunks
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
     """One RIFF chunk, padded as the format has it."""
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def spoken(text: str) -> list[str]:
+    """The words of a text, without capitals and punctuation; `~` stays, which marks broken ones."""
+    plain = "".join(c for c in text.casefold() if c.isalnum() or c in "~' ")
+    return plain.split()
 
 
 def app_settings(**changes: str | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Captions that people can read and every player takes: a library reads them all back."""
 
-# ruff: noqa: RUF001  # the punctuation of other scripts is meant
+# the punctuation of other scripts is meant
 
 import html
 import string

@@ -9,11 +9,11 @@ import pysubs2
 import pytest
 
 from local.speech import Fault
-from tests.support import Stage, tone, wav
+from tests.support import Stage, murmur, wav
 from transcription.settings import StorageSettings
 from transcription.storage import Outcome, Storage, output_name
 
-RECORDING = wav(tone(2.0))
+RECORDING = wav(murmur(2.0))
 ALL = "json,vtt,srt,txt"
 NOBODY = Fault.document({"RecognitionStatus": "InitialSilenceTimeout", "Offset": 0, "Duration": 0})
 
@@ -31,7 +31,7 @@ def content(stage: Stage, name: str) -> str:
 
 def answer(text: str) -> Fault:
     """An endpoint that hears `text`."""
-    return Fault.document({"RecognitionStatus": "Success", "DisplayText": text, "Offset": 0, "Duration": 9_000_000})
+    return Fault.document({"RecognitionStatus": "Success", "DisplayText": text, "Offset": 0, "Duration": 19_000_000})
 
 
 def hooked(monkeypatch: pytest.MonkeyPatch, storage: Any, blob: str, before: Callable[[], object]) -> None:
@@ -55,7 +55,7 @@ def test_captions_lie_beside_the_document_where_they_are_asked_for(stage: Stage)
     assert stage.document(stem)["status"] == "Succeeded"
     for kind in ("vtt", "srt"):
         (caption,) = pysubs2.SSAFile.from_string(content(stage, f"{stem}.{kind}"), format_=kind)
-        assert (caption.start, caption.end, caption.text) == (100, 1000, "Hello world.")
+        assert (caption.start, caption.end, caption.text) == (100, 1900, "Hello world.")
     assert content(stage, f"{stem}.txt") == "Hello world.\n"
 
 
@@ -146,7 +146,7 @@ def test_a_worker_that_is_late_leaves_nothing_of_the_content_that_was_replaced(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, write: str, first_time: bool, new: bytes
 ) -> None:
     if not first_time:
-        stage.upload("a.wav", wav(tone(1.0)))
+        stage.upload("a.wav", wav(murmur(1.0)))
         stage.run("a.wav", TRANSCRIPT_FORMATS="vtt")
     stage.upload("a.wav", RECORDING)
     late = stage.job(TRANSCRIPT_FORMATS=ALL)
@@ -180,14 +180,14 @@ def test_two_workers_on_the_same_upload_leave_the_captions_of_the_document(
 
 
 def test_many_workers_and_replacements_leave_one_contents_document_and_captions(stage: Stage) -> None:
-    etag = stage.upload("a.wav", wav(tone(0.5)))
+    etag = stage.upload("a.wav", wav(murmur(0.5)))
     workers = []
     for number in range(1, 13):
         stage.endpoint.faults.append(answer(f"Text {number}."))
         workers.append(threading.Thread(target=stage.run, args=("a.wav",), kwargs={"TRANSCRIPT_FORMATS": ALL}))
         workers[-1].start()
         if number % 3 == 0:
-            etag = stage.upload("a.wav", wav(tone(0.5 + number / 10)))
+            etag = stage.upload("a.wav", wav(murmur(0.5 + number / 10)))
     for worker in workers:
         worker.join(60)
     stage.run("a.wav", TRANSCRIPT_FORMATS=ALL)

@@ -15,9 +15,9 @@ from azure.core.exceptions import ResourceNotFoundError
 from local.host import StandInHost
 from local.speech import Received, SpeechEndpoint
 from local.tools import PROJECT, worker_python
-from tests.support import SPEECH_KEY, Stage, check_document, tone, wav
+from tests.support import SPEECH_KEY, Stage, check_document, murmur, wav
 
-RECORDING = wav(tone(2.0))
+RECORDING = wav(murmur(2.0))
 WRONG_KEY = "00000000000000000000000000000000"
 WAIT_SECONDS = 30
 

@@ -8,12 +8,12 @@ from urllib.parse import quote
 import pytest
 
 from local.speech import Fault
-from tests.support import Stage, check_document, tone, wav
+from tests.support import Stage, check_document, murmur, wav
 from transcription import answers, pronunciation, transcript
 from transcription.errors import InvalidOption
 from transcription.transcript import Phrase, Word
 
-RECORDING = wav(tone(2.0))
+RECORDING = wav(murmur(2.0))
 FLAT = {
     "RecognitionStatus": "Success",
     "Offset": "400000",
@@ -199,7 +199,7 @@ def test_a_wrong_parameter_ends_as_failed_before_anything_is_sent(stage: Stage) 
 
 def test_half_a_minute_is_assessed_in_one_request_and_more_is_refused(stage: Stage) -> None:
     for name, seconds in (("a.wav", 30.0), ("b.wav", 30.1)):
-        stage.upload(name, wav(tone(seconds)), reference_text="hello%20world")
+        stage.upload(name, wav(murmur(seconds)), reference_text="hello%20world")
         stage.run(name)
     assert stage.document("a.wav")["status"] == "Succeeded"
     assert stage.requests == 1

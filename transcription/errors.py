@@ -7,6 +7,7 @@
     │   ├── TooLarge
     │   ├── TooLong
     │   ├── TooLongForPronunciation
+    │   ├── NothingRecognized
     │   ├── UnknownLanguage
     │   ├── InvalidOption
     │   └── RequestRefused
@@ -53,6 +54,10 @@ class TooLong(Final):
 
 class TooLongForPronunciation(Final):
     code = "TooLongForPronunciation"
+
+
+class NothingRecognized(Final):
+    code = "NothingRecognized"
 
 
 class UnknownLanguage(Final):

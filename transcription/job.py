@@ -10,31 +10,32 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from transcription import captions, pronunciation
-from transcription.encoding import as_wav
+from transcription import captions
 from transcription.errors import (
     Exhausted,
     Final,
     Misconfigured,
-    TooLongForPronunciation,
     TranscriptionError,
-    UnsupportedAudio,
     UploadGone,
     UploadReplaced,
 )
 from transcription.pacing import Budget, Clock, SystemClock
-from transcription.recording import Recording, open_recording
+from transcription.recording import open_recording
 from transcription.settings import Settings, StorageSettings
-from transcription.speech import Options, SpeechClient
+from transcription.speech import SpeechClient
 from transcription.storage import Outcome, Storage, UploadProperties
-from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
+from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
+
+if TYPE_CHECKING:
+    from transcription.transcriber import Transcriber
 
 log = logging.getLogger(__name__)
 
-LONGEST_CLIP = 60.0  # seconds in one request
 MOST_ROUNDS = 10  # begun anew because the upload or its document changed under us; then the host's tries take over
 
 
@@ -48,6 +49,7 @@ class Job:
         self._storage = storage
         self._work = work
         self._clock = clock
+        self._seconds = 0.0 if isinstance(work, Misconfigured) else work.settings.limits.processing_seconds
 
     def run(self, container: str, name: str) -> None:
         """Brings the upload to its document, unless it is there already.
@@ -61,9 +63,10 @@ class Job:
                 "Ignored an event for container %r: only %r is watched", container, self._storage.audio_container
             )
             return
+        budget = Budget(self._clock, self._seconds)
         for _ in range(MOST_ROUNDS):
             try:
-                self._settle(self._storage.upload(name))
+                self._settle(self._storage.upload(name), budget)
             except UploadReplaced:
                 log.info("%r was replaced meanwhile: beginning anew with the new content", name)
             except UploadGone:
@@ -73,22 +76,23 @@ class Job:
                 return
         raise UploadReplaced(f"{name!r} was replaced {MOST_ROUNDS} times while it was worked on")
 
-    def _settle(self, upload: UploadProperties) -> None:
+    def _settle(self, upload: UploadProperties, budget: Budget) -> None:
         before = self._storage.outcome(upload.name)
         if is_folder_marker(upload) or before.is_of(upload):
             return
         started = self._clock.monotonic()
         ledger = Ledger()
-        content, beside, error = self._document(upload, ledger)
-        self._publish(upload, content, beside, before)
+        content, beside, error = self._document(upload, ledger, budget)
+        if not self._publish(upload, content, beside, before):
+            return
         _report(content, ledger, self._clock.monotonic() - started)
         if error:
             log.error("%s: %s", upload.name, error)
-        if isinstance(error, Exhausted):
+        if isinstance(error, Exhausted) and content["status"] == FAILED:
             raise error
 
     def _document(
-        self, upload: UploadProperties, ledger: Ledger
+        self, upload: UploadProperties, ledger: Ledger, budget: Budget
     ) -> tuple[Json, dict[str, str], TranscriptionError | None]:
         """The document, the captions beside it, and its error where somebody other than the uploader has to do
         something.
@@ -99,19 +103,20 @@ class Job:
                 raise Misconfigured(str(self._work))
             check_size(upload, self._work.settings.limits)
             asked = options(upload, self._work.settings.speech)
-            recording = open_recording(open_upload(self._storage, upload), upload.size)
-            source = replace(source, format=recording.format)
-            transcript = self._work.transcribe(recording, asked, ledger)
+            with closing(open_recording(open_upload(self._storage, upload), upload.size)) as recording:
+                source = replace(source, format=recording.format)
+                transcript = self._work.transcribe(recording, asked, ledger, budget)
         except Final as error:
             return failure(error, source, ledger, self._clock.now()), {}, None
         except (Misconfigured, Exhausted) as error:
             return failure(error, source, ledger, self._clock.now()), {}, error
         files = captions.files(transcript, self._work.settings.document_formats)
-        return document(transcript, source, ledger, self._clock.now()), files, None
+        return document(transcript, source, ledger, self._clock.now()), files, transcript.error
 
-    def _publish(self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome) -> None:
-        """Writes document and captions if they still belong to what is there. UploadReplaced, UploadGone: they do
-        not.
+    def _publish(self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome) -> bool:
+        """Writes document and captions; False where another worker had the same upload and was first.
+
+        UploadReplaced, UploadGone: they do not belong any more to what is there.
         """
         # A first transcript, the usual case, needs no look for older captions: it is refused if it meets any.
         if before.etag or content["status"] in (FAILED, NO_SPEECH):
@@ -120,39 +125,11 @@ class Job:
             if self._storage.upload(upload.name).etag != upload.etag:
                 raise UploadReplaced(upload.name)
             if self._storage.write(upload.name, content, beside, before):
-                return
+                return True
             before = self._storage.with_captions(self._storage.outcome(upload.name), upload.name)
             if before.is_of(upload) and before.captions.keys() >= beside.keys():
-                return  # another worker had the same upload, was first, and lost no caption to us
+                return False  # and it lost no caption to us
         raise UploadReplaced(f"the document of {upload.name!r} was written by others {MOST_ROUNDS} times")
-
-
-class Transcriber:
-    """A recording's way through the service."""
-
-    def __init__(self, settings: Settings, speech: SpeechClient, clock: Clock) -> None:
-        self.settings = settings
-        self._speech = speech
-        self._clock = clock
-
-    def transcribe(self, recording: Recording, asked: Options, ledger: Ledger) -> Transcript:
-        """Final, Misconfigured, Exhausted: there is no transcript."""
-        ledger.endpoint = self._speech.endpoint
-        if asked.pronunciation and recording.duration > pronunciation.LONGEST_ASSESSED:
-            raise TooLongForPronunciation(
-                f"The recording has {recording.duration:.1f} s, and pronunciation is assessed in at most "
-                f"{pronunciation.LONGEST_ASSESSED:.0f} s. Upload it in parts, or without asking for that."
-            )
-        if recording.duration > LONGEST_CLIP:
-            raise UnsupportedAudio(
-                f"The recording has {recording.duration:.0f} s; so far {LONGEST_CLIP:.0f} s are taken."
-            )
-        pcm = b"".join(recording.blocks())
-        if not pcm:
-            return Transcript(asked.language, 0.0, ())
-        budget = Budget(self._clock, self.settings.limits.processing_seconds)
-        answer = self._speech.recognize(as_wav(pcm), asked, ledger, budget)
-        return Transcript(asked.language, recording.duration, (answer.phrase,) if answer.phrase else ())
 
 
 def _report(content: Json, ledger: Ledger, seconds: float) -> None:
@@ -202,9 +179,11 @@ def _build() -> Job:
 
 def build(environ: Mapping[str, str], clock: Clock) -> Job:
     """A Job with the clients that these settings ask for. Misconfigured: the storage settings are wrong."""
+    from transcription.transcriber import Transcriber  # and NumPy: 100 ms that indexing the functions does not need
+
     storage = Storage.connect(StorageSettings.read(environ))
     try:
         settings = Settings.read(environ)
     except Misconfigured as error:
         return Job(storage, error, clock)
-    return Job(storage, Transcriber(settings, SpeechClient(settings.speech, clock), clock), clock)
+    return Job(storage, Transcriber(settings, SpeechClient(settings.speech, clock)), clock)

@@ -103,6 +103,8 @@ def _between_characters(word: str) -> list[Piece]:
             found[-1] = replace(found[-1], text=found[-1].text + match[0])
         else:
             found.append(Piece(match[0], space=not found))
+    if not found:  # nothing but spaces of another kind
+        return [Piece(word, space=True)]
     return [*found[:-1], replace(found[-1], pause=True)]
 
 

@@ -118,9 +118,11 @@ class Storage:
             metadata = {key.casefold(): value for key, value in (properties.metadata or {}).items()}
             final = metadata.get("status") != FAILED
             if not final and properties.size <= LONGEST_DOCUMENT:
-                final = not _wants_another_try(document.download_blob().readall())
+                final = not _wants_another_try(document.download_blob(**_only(properties.etag)).readall())
         except ResourceNotFoundError:
             return Outcome(None)
+        except ResourceModifiedError:
+            pass  # written anew in between: whoever relies on this Outcome will find that out
         return Outcome(properties.etag, metadata.get("source_etag"), final)
 
     def with_captions(self, outcome: Outcome, name: str) -> Outcome:
@@ -136,7 +138,7 @@ class Storage:
         """Writes the captions (kind → text) and then the document, unless another one came after `replacing` was
         looked up; whether they were written. Captions of `replacing` that are not wanted any more are removed.
         """
-        body = json.dumps(document, ensure_ascii=False, indent=2)
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
         metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
         ours: dict[str, str] = {}
         try:

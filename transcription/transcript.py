@@ -24,6 +24,10 @@ class Word:
     offset: float
     duration: float
 
+    @property
+    def end(self) -> float:
+        return self.offset + self.duration
+
 
 @dataclass(frozen=True)
 class Alternative:
@@ -47,6 +51,15 @@ class Phrase:
     alternatives: tuple[Alternative, ...] = ()
     words: tuple[Word, ...] = ()
     pronunciation: Json | None = None
+
+    @property
+    def end(self) -> float:
+        return self.offset + self.duration
+
+    def within(self, start: float, end: float) -> "Phrase":
+        """The same phrase, said not to begin before `start` nor to last beyond `end`."""
+        offset = max(self.offset, start)
+        return replace(self, offset=offset, duration=max(0.0, min(self.end, end) - offset))
 
     def moved(self, seconds: float) -> "Phrase":
         """The same phrase on a clock that started `seconds` earlier."""
@@ -103,12 +116,16 @@ class Ledger:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What became of a recording's audio: phrases in order, without overlap."""
+    """What became of a recording's audio: phrases in order, without overlap.
+
+    `error` is there where gaps may be mended by another try.
+    """
 
     language: str
     duration: float
     phrases: tuple[Phrase, ...]
     gaps: tuple[Gap, ...] = ()
+    error: TranscriptionError | None = None
 
     @property
     def status(self) -> str:
@@ -120,7 +137,7 @@ class Transcript:
 def document(transcript: Transcript, source: Source, ledger: Ledger, created: datetime) -> Json:
     """The document of a recording that was transcribed, however much of it."""
     separator = locales.word_separator(transcript.language)
-    return {
+    content = {
         "status": transcript.status,
         "text": separator.join(phrase.text for phrase in transcript.phrases),
         "language": transcript.language,
@@ -130,10 +147,12 @@ def document(transcript: Transcript, source: Source, ledger: Ledger, created: da
             {"offsetSeconds": _seconds(gap.offset), "durationSeconds": _seconds(gap.duration), "reason": gap.reason}
             for gap in transcript.gaps
         ],
+        "error": _error(transcript.error) if transcript.error else None,
         "source": _source(source),
         "recognition": _recognition(ledger),
         "createdAt": _timestamp(created),
     }
+    return _without_none(content)
 
 
 def failure(error: TranscriptionError, source: Source, ledger: Ledger, created: datetime) -> Json:
@@ -144,12 +163,16 @@ def failure(error: TranscriptionError, source: Source, ledger: Ledger, created: 
             "text": "",
             "phrases": [],
             "gaps": [],
-            "error": {"code": error.code, "message": str(error), "tryAgain": error.try_again},
+            "error": _error(error),
             "source": _source(source),
             "recognition": _recognition(ledger) if ledger.requests else None,
             "createdAt": _timestamp(created),
         }
     )
+
+
+def _error(error: TranscriptionError) -> Json:
+    return {"code": error.code, "message": str(error), "tryAgain": error.try_again}
 
 
 def _phrase(phrase: Phrase) -> Json:

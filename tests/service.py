@@ -1,0 +1,70 @@
+"""Recordings of known words, transcribed by the real thing: cut, sent over HTTP, answered by an endpoint that knows the
+truth and stops at pauses, sent again, joined. Only storage and decoding are left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from local.speech import Received, SpeechEndpoint
+from tests.speech_corpus import Recording
+from tests.support import SPEECH_KEY, FakeClock, app_settings, spoken
+from tests.truth import Recognizer
+from transcription.pacing import Budget
+from transcription.settings import Settings
+from transcription.speech import Options, SpeechClient
+from transcription.transcriber import Transcriber
+from transcription.transcript import Ledger, Phrase, Transcript
+
+
+@dataclass
+class Outcome:
+    transcript: Transcript
+    ledger: Ledger
+    received: list[Received]
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        return self.transcript.phrases
+
+    @property
+    def words(self) -> list[str]:
+        return spoken(" ".join(phrase.text for phrase in self.phrases))
+
+    @property
+    def requests(self) -> int:
+        return len(self.received)
+
+
+@dataclass
+class Pcm:
+    """A recording that needs no decoding."""
+
+    pcm: bytes
+    format: str = "wav / pcm_s16le, 16000 Hz, 1 channel"
+    duration: float | None = None
+    damage: str | None = None
+    closed: bool = field(default=False)
+
+    def blocks(self) -> Iterator[bytes]:
+        yield from blocks(self.pcm)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def blocks(pcm: bytes, size: int = 65_536) -> Iterator[bytes]:
+    for first in range(0, len(pcm), size):
+        yield pcm[first : first + size]
+
+
+def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = True, **settings: str) -> Outcome:
+    """`pause`: the one at which the service stops. Without `word_times` an answer has nothing but text."""
+    clock, ledger = FakeClock(), Ledger()
+    with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, pause_seconds=pause) as endpoint:
+        if not word_times:
+            settings["SPEECH_FORMAT"] = "simple"
+        configured = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **settings))
+        transcriber = Transcriber(configured, SpeechClient(configured.speech, clock))
+        asked = Options("en-US", "masked")
+        transcript = transcriber.transcribe(Pcm(recording.pcm), asked, ledger, Budget(clock, 600))
+    return Outcome(transcript, ledger, endpoint.received)

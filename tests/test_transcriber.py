@@ -1,0 +1,275 @@
+"""A recording's way through the service: what is sent, what is sent again, and what becomes of failures."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from local.speech import Fault, Script, SpeechEndpoint, Word
+from tests.conftest import hello_world
+from tests.service import Pcm
+from tests.support import SPEECH_KEY, FakeClock, app_settings, murmur
+from transcription.errors import Exhausted, Misconfigured, NothingRecognized, RequestRefused, TooLong
+from transcription.pacing import Budget
+from transcription.settings import Settings
+from transcription.side_by_side import side_by_side
+from transcription.speech import Options, SpeechClient
+from transcription.transcriber import Transcriber
+from transcription.transcript import Ledger, Transcript
+
+PAUSE = bytes(64_000)  # two seconds
+SPEECH = murmur(5.0)
+FOUR_CLIPS = PAUSE + (SPEECH + PAUSE) * 4
+STARTS = [2.0, 9.0, 16.0, 23.0]
+
+
+class Service:
+    """A transcriber and its endpoint."""
+
+    def __init__(self, endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+        self.endpoint = endpoint
+        self.clock = clock
+        self.ledger = Ledger()
+
+    def transcribe(self, pcm: bytes, budget: float = 600, duration: float | None = None, **changes: str) -> Transcript:
+        settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=self.endpoint.url, **changes))
+        transcriber = Transcriber(settings, SpeechClient(settings.speech, self.clock))
+        recording = Pcm(pcm, duration=duration)
+        asked = Options("en-US", "masked")
+        return transcriber.transcribe(recording, asked, self.ledger, Budget(self.clock, budget))
+
+    def answer(self, status: str, seconds: float, **more: Any) -> None:
+        """The next answer: so, and covering so many seconds."""
+        ticks = round(seconds * 1e7)
+        self.endpoint.faults.append(
+            Fault.document({"RecognitionStatus": status, "Offset": 0, "Duration": ticks, **more})
+        )
+
+    @property
+    def seconds(self) -> list[float]:
+        """The audio of each request."""
+        return [(len(request.audio) - 44) / 32_000 for request in self.endpoint.received]
+
+
+@pytest.fixture
+def service(endpoint: SpeechEndpoint, clock: FakeClock) -> Service:
+    return Service(endpoint, clock)
+
+
+def test_each_stretch_of_speech_is_a_clip_and_times_are_the_recordings(service: Service) -> None:
+    transcript = service.transcribe(FOUR_CLIPS)
+    assert (transcript.status, transcript.duration) == ("Succeeded", 30.0)
+    assert [phrase.text for phrase in transcript.phrases] == ["Hello world."] * 4
+    for phrase, start in zip(transcript.phrases, STARTS, strict=True):
+        assert phrase.offset == pytest.approx(start, abs=0.3)
+        assert phrase.words[0].offset == phrase.offset
+    assert all(seconds < 6 for seconds in service.seconds), "silence is not sent"
+
+
+def test_results_are_in_order_whatever_the_order_of_the_answers(clock: FakeClock) -> None:
+    arrivals: list[int] = []
+    lock = threading.Lock()
+
+    def slow_first(pcm: bytes, language: str) -> list[Word]:
+        with lock:
+            arrivals.append(len(arrivals))
+            mine = arrivals[-1]
+        threading.Event().wait(0.3 - 0.1 * mine)
+        return [Word(f"clip{len(pcm) // 32_000}", 0.2, len(pcm) / 32_000 - 0.4)]
+
+    pcm = PAUSE + b"".join(murmur(seconds) + PAUSE for seconds in (7.0, 5.0, 3.0))
+    with SpeechEndpoint(Script(slow_first), key=SPEECH_KEY) as endpoint:
+        transcript = Service(endpoint, clock).transcribe(pcm)
+        assert endpoint.connections == 3, "they go out side by side"
+    assert [phrase.text for phrase in transcript.phrases] == ["Clip7.", "Clip5.", "Clip3."]
+
+
+def test_what_an_answer_leaves_out_is_sent_again_until_it_is_covered(service: Service) -> None:
+    service.answer("Success", 2.0, DisplayText="First.")
+    transcript = service.transcribe(PAUSE + SPEECH + PAUSE)
+    assert [phrase.text for phrase in transcript.phrases] == ["First.", "Hello world."]
+    assert transcript.gaps == ()
+    assert service.seconds[1] < service.seconds[0] - 1.5
+
+
+def test_a_service_that_gets_nowhere_leaves_a_gap(service: Service) -> None:
+    for _ in range(100):
+        service.answer("Success", 0.1, DisplayText="Er.")
+    transcript = service.transcribe(PAUSE + SPEECH + PAUSE)
+    (gap,) = transcript.gaps
+    assert (transcript.status, gap.reason, len(service.seconds)) == ("Partial", "NotCovered", 1)
+    assert gap.offset + gap.duration == pytest.approx(7.0, abs=0.3)
+
+
+def test_speech_without_words_is_a_gap_where_it_was(service: Service) -> None:
+    service.answer("NoMatch", 5.3)
+    transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    (gap,) = transcript.gaps
+    assert (transcript.status, gap.reason, len(transcript.phrases)) == ("Partial", "NoMatch", 3)
+    assert gap.offset == pytest.approx(2.0, abs=0.3)
+    assert gap.duration == pytest.approx(5.0, abs=0.5)
+
+
+def test_speech_everywhere_and_words_nowhere_says_to_check_the_language(service: Service) -> None:
+    for _ in range(4):
+        service.answer("NoMatch", 5.3)
+    with pytest.raises(NothingRecognized, match=r"en-US.*check the language"):
+        service.transcribe(FOUR_CLIPS)
+
+
+@pytest.mark.parametrize("status", ["BabbleTimeout", "InitialSilenceTimeout"])
+def test_noise_is_no_gap(service: Service, status: str) -> None:
+    service.answer(status, 5.3)
+    transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert (transcript.status, len(transcript.phrases), len(service.seconds)) == ("Succeeded", 3, 4)
+
+
+def test_speech_behind_noise_that_ended_the_recognition_is_found(service: Service) -> None:
+    service.answer("InitialSilenceTimeout", 5.0)
+    transcript = service.transcribe(PAUSE + murmur(12.0) + PAUSE)
+    assert [phrase.text for phrase in transcript.phrases] == ["Hello world."]
+    assert transcript.phrases[0].offset == pytest.approx(7.0, abs=0.4)
+
+
+def test_hold_music_is_not_sent_again_and_again(service: Service) -> None:
+    for _ in range(1000):
+        service.answer("BabbleTimeout", 5.0)
+    transcript = service.transcribe(murmur(10.0) * 30)
+    assert (transcript.status, transcript.gaps) == ("NoSpeech", ())
+    assert sum(service.seconds) <= 1.2 * 300
+
+
+def test_profanity_that_was_removed_is_no_gap(service: Service) -> None:
+    service.answer("Success", 5.2, DisplayText="")
+    transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert (transcript.status, len(transcript.phrases)) == ("Succeeded", 3)
+
+
+def test_a_clip_that_the_service_refuses_does_not_fail_the_others(service: Service) -> None:
+    service.endpoint.faults.append(Fault.status(400, b"bad audio"))
+    transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert [gap.reason for gap in transcript.gaps] == ["RequestRefused"]
+    assert (transcript.status, len(transcript.phrases), transcript.error) == ("Partial", 3, None)
+
+
+def test_where_every_clip_is_refused_there_is_no_transcript(service: Service) -> None:
+    service.endpoint.faults.extend([Fault.status(400, b"bad audio")] * 4)
+    with pytest.raises(RequestRefused, match="bad audio"):
+        service.transcribe(FOUR_CLIPS)
+
+
+def test_what_was_answered_before_the_budget_was_gone_is_kept_and_the_rest_can_be_tried_again(service: Service) -> None:
+    service.endpoint.faults.extend([Fault.none(), Fault.none(), *[Fault.status(503)] * 100])
+    transcript = service.transcribe(FOUR_CLIPS, budget=60, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert (transcript.status, len(transcript.phrases)) == ("Partial", 2)
+    assert [gap.reason for gap in transcript.gaps] == ["Exhausted"] * 2
+    assert isinstance(transcript.error, Exhausted)
+
+
+def test_without_any_answer_there_is_no_transcript(service: Service) -> None:
+    service.endpoint.faults.extend([Fault.status(503)] * 100)
+    with pytest.raises(Exhausted):
+        service.transcribe(FOUR_CLIPS, budget=60)
+
+
+def test_a_failed_request_is_the_only_one_that_is_paid_for_twice(service: Service) -> None:
+    service.endpoint.faults.extend([Fault.none(), Fault.status(503), Fault.reset()])
+    assert service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1").status == "Succeeded"
+    assert len(service.seconds) == 6
+
+
+def test_once_the_key_is_refused_no_more_clips_are_sent(service: Service) -> None:
+    with pytest.raises(Misconfigured):
+        service.transcribe((SPEECH + PAUSE) * 30, AZURE_SPEECH_KEY="wrong", SPEECH_MAX_CONCURRENT_REQUESTS="2")
+    assert len(service.seconds) <= 2
+
+
+@pytest.mark.parametrize("declared", [None, 61.0, 1e12])
+def test_a_recording_over_the_limit_is_refused_whatever_it_says(service: Service, declared: float | None) -> None:
+    with pytest.raises(TooLong, match="1 minutes"):
+        service.transcribe(murmur(2.0) * 31, duration=declared, MAX_AUDIO_MINUTES="1")
+
+
+def test_a_limit_that_the_file_says_it_breaks_costs_nothing(service: Service) -> None:
+    with pytest.raises(TooLong):
+        service.transcribe(FOUR_CLIPS, duration=9999.0, MAX_AUDIO_MINUTES="1")
+    assert service.seconds == []
+
+
+def test_the_log_tells_how_far_a_long_recording_is(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    service.transcribe((SPEECH + PAUSE) * 30, duration=210.0)
+    tenths = [record.message for record in caplog.records if record.message.startswith("Transcribed")]
+    assert len(tenths) == 10 or len(tenths) == 9
+    assert all(" of 4 (" in line for line in tenths)
+
+
+def test_a_short_recording_is_not_worth_a_progress_line(service: Service, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    service.transcribe(FOUR_CLIPS, duration=30.0)
+    assert "Transcribed" not in caplog.text
+
+
+def test_ogg_is_sent_where_it_is_asked_for(service: Service) -> None:
+    assert service.transcribe(FOUR_CLIPS, SPEECH_AUDIO_FORMAT="ogg").status == "Succeeded"
+    for request in service.endpoint.received:
+        assert request.headers["content-type"] == "audio/ogg; codecs=opus"
+        assert len(request.audio) < 0.25 * 5.35 * 32_000
+
+
+class Workshop:
+    """Items that are made as they are asked for, and work that waits to be let go."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def items(self, count: int) -> Iterator[int]:
+        for number in range(count):
+            self.made += 1
+            yield number
+
+
+def test_a_stream_is_read_only_as_far_ahead_as_is_held() -> None:
+    workshop = Workshop()
+    results = side_by_side(lambda number: number, workshop.items(100), workers=4, held=6)
+    for number in range(50):
+        assert next(results) == number
+        assert workshop.made <= number + 6
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("broken", [0, 3, 9])
+def test_an_error_in_the_work_comes_out_and_ends_the_stream(broken: int) -> None:
+    workshop = Workshop()
+
+    def work(number: int) -> int:
+        if number == broken:
+            raise ValueError(f"broken {number}")
+        return number
+
+    with pytest.raises(ValueError, match=f"broken {broken}"):
+        list(side_by_side(work, workshop.items(1000), workers=2, held=4))
+    assert workshop.made <= broken + 5
+
+
+def test_an_error_in_the_stream_comes_out_after_the_work_in_hand() -> None:
+    finished: list[int] = []
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise ValueError("the stream broke")
+
+    work: Callable[[int], None] = finished.append
+    with pytest.raises(ValueError, match="the stream broke"):
+        list(side_by_side(work, items(), workers=2, held=10))
+    assert sorted(finished) == [0, 1, 2]
+
+
+def test_hello_world_covers_its_clip() -> None:
+    """The truth the tests above rest on: no answer of the endpoint leaves anything out by itself."""
+    hello, world = hello_world(SPEECH, "en-US")
+    assert hello.start == pytest.approx(0.1)
+    assert world.end == pytest.approx(4.9)
+    assert hello.end == world.start

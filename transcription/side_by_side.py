@@ -1,0 +1,30 @@
+"""Work on a stream's items side by side, with the results in the stream's order and only a few items held at a time."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers: int, held: int) -> Iterator[Result]:
+    """`work(item)` for each item, in order, on up to `workers` threads; at most `held` items are begun and not yet
+    taken.
+
+    The stream is read while earlier items are worked on, and not faster than results are taken: that is what keeps the
+    memory of a long recording flat. An error of the stream or of `work` ends it; items not begun are dropped, those in
+    work are waited for.
+    """
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                while pending and (len(pending) >= held or pending[0].done()):
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
