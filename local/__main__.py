@@ -13,7 +13,7 @@ from local.azurite import AzuriteError
 from local.demo import SAMPLE, NoTranscript, demo
 from local.host import HostError
 from local.progress import say
-from local.stack import WrongSetting, log_to_file
+from local.stack import DEMO_LOG, START_LOG, WrongSetting, log_to_file
 from local.start import start
 from local.tools import ToolError
 
@@ -31,7 +31,7 @@ def main() -> int:
     # Also SIGINT, which a shell has its background jobs ignore: a stack that cannot be ended leaves processes behind.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, interrupt)
-    log_to_file()
+    log_to_file(DEMO_LOG if arguments.command == "demo" else START_LOG)
     try:
         if arguments.command == "demo":
             return demo(arguments.audio, os.environ)

@@ -1,6 +1,7 @@
 """`python -m local demo`: one recording goes all the way, and its transcript is printed."""
 
 import json
+import logging
 import textwrap
 import time
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from azure.storage.queue import QueueClient
 from local.host.listener import text_of
 from local.host.standin import POISON_QUEUE
 from local.progress import say
-from local.stack import LOG_FILE, Stack, running
+from local.stack import DEMO_LOG, Stack, running
 from local.tools import LOCAL
 
 SAMPLE = Path(__file__).with_name("sample.wav")
@@ -35,7 +36,6 @@ WIDTH = 88
 #: What to do, where the document's own message leaves it open.
 ADVICE = {
     "Configuration": "Check the settings named above, then run it again.",
-    "UnsupportedAudio": "ffmpeg -i YOURS -ar 16000 -ac 1 -c:a pcm_s16le out.wav makes a file of the simplest kind.",
 }
 
 
@@ -48,6 +48,7 @@ def demo(audio: Path, settings: Mapping[str, str]) -> int:
     if not audio.is_file():
         say(f"There is no file {audio}. AUDIO is the path of a recording.")
         return 1
+    logging.getLogger("local.function").addFilter(tell_progress)
     with running(settings, storage=None) as stack:
         say(f"Uploading {audio} to the container {stack.audio_container}")
         with BlobServiceClient.from_connection_string(stack.connection_string) as storage:
@@ -60,6 +61,14 @@ def demo(audio: Path, settings: Mapping[str, str]) -> int:
     say(f"  JSON   {copy}")
     say(f"  blob   {stack.transcript_container}/{audio.name}.json, metadata status={document['status']}")
     return 0 if document["status"] == "Succeeded" else 1
+
+
+def tell_progress(record: logging.LogRecord) -> bool:
+    """The function's own progress lines, for whoever waits."""
+    message = record.getMessage()
+    if message.startswith("Transcribed "):
+        say(f"  {message[0].lower()}{message[1:]}")
+    return True
 
 
 def upload(storage: BlobServiceClient, stack: Stack, audio: Path) -> str:
@@ -85,7 +94,7 @@ def wait(storage: BlobServiceClient, stack: Stack, name: str, etag: str) -> Any:
                 said = now
                 say(f"  listening … {now - started:.0f} s")
             time.sleep(POLL_SECONDS)
-    raise NoTranscript(f"No transcript after {time.monotonic() - started:.0f} s. {LOG_FILE} tells why.")
+    raise NoTranscript(f"No transcript after {time.monotonic() - started:.0f} s. {DEMO_LOG} tells why.")
 
 
 def read(document: BlobClient) -> Any:

@@ -22,7 +22,8 @@ TRANSCRIPT_CONTAINER = "transcripts"
 #: Opens the local Speech endpoint and nothing else.
 LOCAL_KEY = "local-key"
 
-LOG_FILE = LOCAL / "stack.log"
+START_LOG = LOCAL / "start.log"
+DEMO_LOG = LOCAL / "demo.log"
 
 
 class WrongSetting(Exception):
@@ -80,11 +81,10 @@ def port(settings: Mapping[str, str], name: str) -> int:
 
 def start_speech(parts: ExitStack, settings: Mapping[str, str]) -> SpeechEndpoint | None:
     """The local endpoint, unless the settings lead to a real one."""
-    if real := settings.get("AZURE_SPEECH_ENDPOINT") or (
-        settings.get("AZURE_SPEECH_KEY") and settings.get("AZURE_SPEECH_REGION")
-    ):
-        say(f"Speech endpoint: {real}, as the settings say")
-        return None
+    for name in ("AZURE_SPEECH_ENDPOINT", "AZURE_SPEECH_REGION"):
+        if settings.get(name) and (name == "AZURE_SPEECH_ENDPOINT" or settings.get("AZURE_SPEECH_KEY")):
+            say(f"Speech endpoint: the one that {name} names")
+            return None
     say("Speech endpoint: a local stand-in with offline English recognition. It is not Azure's, and hears less well.")
     return parts.enter_context(SpeechEndpoint(parts.enter_context(PocketSphinx()), key=LOCAL_KEY))
 
@@ -114,10 +114,10 @@ def create_containers(stack: Stack) -> None:
                 storage.create_container(name)
 
 
-def log_to_file() -> None:
-    """Everything goes to `.local/stack.log`; warnings and errors are shown as well."""
-    LOCAL.mkdir(exist_ok=True)
-    file = logging.FileHandler(LOG_FILE, mode="w")
+def log_to_file(path: Path) -> None:
+    """Everything goes to that file; warnings and errors are shown as well."""
+    path.parent.mkdir(exist_ok=True)
+    file = logging.FileHandler(path, mode="w")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     screen = logging.StreamHandler()
     screen.setLevel(logging.WARNING)

@@ -10,7 +10,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 
 from local.demo import clock
 from local.progress import say
-from local.stack import LOG_FILE, Stack, running
+from local.stack import START_LOG, Stack, running
 from local.tools import LOCAL, alone
 
 POLL_SECONDS = 1.0
@@ -36,13 +36,14 @@ def start(settings: Mapping[str, str]) -> None:
     # Two Azurites over one folder would destroy what is in it.
     storage = LOCAL / "storage"
     lock = alone(LOCAL / "storage.lock", "`make start` is running already; its end is waited for.")
+    own = settings.get("AudioStorage")  # an account key of the user's is not for the screen
     with lock, running(settings, storage) as stack:
         say(
             EXAMPLES.format(
-                connection_string=stack.connection_string,
+                connection_string="(the AudioStorage of your settings)" if own else stack.connection_string,
                 container=stack.audio_container,
                 transcripts=stack.transcript_container,
-                log=LOG_FILE,
+                log=START_LOG,
             )
         )
         watch(stack)
@@ -60,8 +61,9 @@ def watch(stack: Stack) -> None:
             try:
                 for name, etag in documents(container):
                     if known.get(name) != etag:
+                        content = container.download_blob(name).readall()
                         known[name] = etag
-                        say(line(name, json.loads(container.download_blob(name).readall())))
+                        say(line(name, content))
             # The storage may be busy, or the document overwritten under the read: the next look sees it.
             except AzureError as error:
                 say(f"Cannot look for transcripts: {error}")
@@ -72,11 +74,16 @@ def documents(container: ContainerClient) -> Iterator[tuple[str, str]]:
     return ((blob.name, blob.etag) for blob in container.list_blobs() if blob.name.endswith(".json"))
 
 
-def line(name: str, document: Mapping[str, Any]) -> str:
+def line(name: str, content: bytes) -> str:
     """Name, status, length of the recording, first words or what went wrong."""
+    try:
+        document: Mapping[str, Any] = json.loads(content)
+        status = document["status"]
+    except (ValueError, KeyError, TypeError):
+        return f"{time.strftime('%H:%M:%S')}  {name}  is no transcript"
     error = document.get("error")
     text = f"{error['code']}: {error['message']}" if error else document.get("text", "")
     if len(text) > FIRST_CHARACTERS and not error:
         text = text[:FIRST_CHARACTERS].rsplit(" ", 1)[0] + " …"
     length = clock(document.get("durationSeconds"))
-    return f"{time.strftime('%H:%M:%S')}  {name.removesuffix('.json')}  {document['status']}  {length}  {text}"
+    return f"{time.strftime('%H:%M:%S')}  {name.removesuffix('.json')}  {status}  {length}  {text}"

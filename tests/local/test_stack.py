@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 import local.__main__, local.stack, local.start
 local.start.LOCAL = local.stack.LOCAL = Path(sys.argv.pop())
-local.stack.LOG_FILE = local.start.LOG_FILE = local.stack.LOCAL / "stack.log"
+local.__main__.START_LOG = local.start.START_LOG = local.stack.LOCAL / "start.log"
 local.__main__.main() and sys.exit(1)
 """
 
