@@ -2,14 +2,19 @@
 truth and stops at pauses, sent again, joined. Only storage and decoding are left out.
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from local.speech import Received, SpeechEndpoint
 from tests.speech_corpus import Recording
 from tests.support import SPEECH_KEY, FakeClock, app_settings, spoken
 from tests.truth import Recognizer
 from transcription.pacing import Budget
+from transcription.recording import Recording as Opened
+from transcription.recording import open_recording
 from transcription.settings import Settings
 from transcription.speech import Options, SpeechClient
 from transcription.transcriber import Transcriber
@@ -59,12 +64,24 @@ def blocks(pcm: bytes, size: int = 65_536) -> Iterator[bytes]:
 
 def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = True, **settings: str) -> Outcome:
     """`pause`: the one at which the service stops. Without `word_times` an answer has nothing but text."""
-    clock, ledger = FakeClock(), Ledger()
+    if not word_times:
+        settings["SPEECH_FORMAT"] = "simple"
     with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, pause_seconds=pause) as endpoint:
-        if not word_times:
-            settings["SPEECH_FORMAT"] = "simple"
-        configured = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **settings))
-        transcriber = Transcriber(configured, SpeechClient(configured.speech, clock))
-        asked = Options("en-US", "masked")
-        transcript = transcriber.transcribe(Pcm(recording.pcm), asked, ledger, Budget(clock, 600))
+        ledger = Ledger()
+        transcript = _transcribe(Pcm(recording.pcm), endpoint, ledger, settings)
     return Outcome(transcript, ledger, endpoint.received)
+
+
+def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint) -> Transcript:
+    """A file of any format, decoded."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    with closing(open_recording(file, size)) as opened:
+        return _transcribe(opened, endpoint, Ledger(), {})
+
+
+def _transcribe(recording: Opened, endpoint: SpeechEndpoint, ledger: Ledger, settings: Mapping[str, str]) -> Transcript:
+    clock = FakeClock()
+    configured = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **settings))
+    transcriber = Transcriber(configured, SpeechClient(configured.speech, clock))
+    return transcriber.transcribe(recording, Options("en-US", "masked"), ledger, Budget(clock, 600))

@@ -66,15 +66,18 @@ def up_to_pause(words: Sequence[Word], pause_seconds: float) -> list[Word]:
     return list(words)
 
 
-def recognition(pcm: bytes, words: Sequence[Word], pause_seconds: float, style: Style) -> dict[str, Any]:
-    """The service's answer to a clip (16 kHz mono s16le) in which `words` were heard, in order."""
+def recognition(pcm: bytes, words: Sequence[Word], pause_seconds: float, wordless: str, style: Style) -> dict[str, Any]:
+    """The service's answer to a clip (16 kHz mono s16le) in which `words` were heard, in order.
+
+    `wordless` is the status for a clip with sound and without words.
+    """
     seconds = len(pcm) / BYTES_PER_SECOND
     if words and words[0].start > INITIAL_SILENCE_SECONDS:
         return _nothing("InitialSilenceTimeout", style, INITIAL_SILENCE_SECONDS, 0.0)
     if words:
         return _success(up_to_pause(words, pause_seconds), style)
     if has_sound(pcm):
-        return _nothing("NoMatch", style, 0.0, seconds)
+        return _nothing(wordless, style, 0.0, seconds)
     return _nothing("InitialSilenceTimeout", style, min(seconds, INITIAL_SILENCE_SECONDS), 0.0)
 
 

@@ -36,7 +36,8 @@ class SpeechEndpoint:
     """A server on a loopback port; a context manager. One thread a connection.
 
     recognizer: who turns samples into words.
-    pause_seconds: the pause that ends recognition. latency: seconds of audio → seconds to wait before the answer.
+    pause_seconds: the pause that ends recognition. wordless: the status for sound in which there are no words;
+    NoMatch takes it for speech, BabbleTimeout for noise. latency: seconds of audio → seconds to wait before the answer.
     received: every request, tokens' included, in order of arrival. connections: TCP connections accepted.
     faults: each meets one request, in order; those without a path meet recognitions that are right so far.
     """
@@ -49,6 +50,7 @@ class SpeechEndpoint:
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         pause_seconds: float = 1.0,
+        wordless: str = "NoMatch",
         latency: Callable[[float], float] | None = None,
         ticks_as_strings: bool = False,
         token_seconds: float = LIFETIME_SECONDS,
@@ -61,6 +63,7 @@ class SpeechEndpoint:
         self._port = port
         self._tls = tls
         self._pause_seconds = pause_seconds
+        self._wordless = wordless
         self._latency = latency
         self._ticks_as_strings = ticks_as_strings
         self._tokens = Tokens(token_seconds)
@@ -204,7 +207,7 @@ class SpeechEndpoint:
         if self._latency is not None:
             wire.wait(self._latency(len(pcm) / BYTES_PER_SECOND))
         style = Style.of(received.query, self._ticks_as_strings, assessment(received.headers))
-        return Answer.document(recognition(pcm, words, self._pause_seconds, style))
+        return Answer.document(recognition(pcm, words, self._pause_seconds, self._wordless, style))
 
     def _next_fault(self, path: str) -> Fault:
         with self._lock:

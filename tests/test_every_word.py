@@ -1,0 +1,83 @@
+"""The whole way from an uploaded file's bytes to the words: in every format, at any length, in flat memory.
+
+Only storage is left out. The endpoint knows the true words, and stops at pauses as the service is reported to.
+"""
+
+import io
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from local.speech import SpeechEndpoint
+from tests.recordings import FORMATS, made
+from tests.service import transcribe_file
+from tests.speech_corpus import Recording, compose, without_words
+from tests.support import SPEECH_KEY, spoken
+from tests.truth import Recognizer
+
+PROJECT = Path(__file__).parent.parent
+TALK = compose((0.2, 0.4, 0.9, 1.6, 2.5), ("white", 30), 40, seed=77)
+# Telephone codecs keep half of the band, and µ-law, 8 bit and ADPCM add noise: the truth is still found in them.
+SECONDS = 0.1
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[SpeechEndpoint]:
+    with SpeechEndpoint(Recognizer([TALK]), key=SPEECH_KEY) as endpoint:
+        yield endpoint
+
+
+def words(recording: Recording) -> list[str]:
+    return [word for text, _, _ in recording.words for word in spoken(text)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_the_same_words_at_the_same_times(endpoint: SpeechEndpoint, name: str) -> None:
+    sound = np.frombuffer(TALK.pcm, np.int16).astype(float)
+    transcript = transcribe_file(io.BytesIO(made(name, sound)), endpoint)
+    assert spoken(" ".join(phrase.text for phrase in transcript.phrases)) == words(TALK)
+    heard = [word for phrase in transcript.phrases for word in phrase.words]
+    for word, (_, start, _) in zip(heard, TALK.words, strict=True):
+        assert word.offset == pytest.approx(start, abs=SECONDS)
+    for before, after in pairwise(transcript.phrases):
+        assert before.end <= after.offset + 0.001
+
+
+@pytest.mark.parametrize("kind", ["music", "ringing", "typing"])
+def test_five_minutes_without_words_are_sent_about_once_and_leave_no_gap(kind: str) -> None:
+    recording = without_words(kind, 300)
+    with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, wordless="BabbleTimeout") as endpoint:
+        transcript = transcribe_file(io.BytesIO(made("flac", np.frombuffer(recording.pcm, np.int16))), endpoint)
+        sent = sum((len(request.audio) - 44) / 32_000 for request in endpoint.received)
+    assert (transcript.status, transcript.gaps) == ("NoSpeech", ())
+    assert sent <= 1.2 * 300
+
+
+MEMORY = """
+import resource, sys
+from tests.long_recording import transcribed
+transcribed(float(sys.argv[1]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_two_hours_take_no_more_memory_than_two_minutes() -> None:
+    """In processes of their own, since a process's peak never goes down. The endpoint is in another one."""
+
+    def peak(minutes: float) -> float:
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(minutes)],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=True,
+        )
+        return int(done.stdout) / 1024
+
+    assert peak(120) <= peak(2) + 30, "MB"
