@@ -66,8 +66,9 @@ def demo(audio: Path, settings: Mapping[str, str]) -> int:
 def tell_progress(record: logging.LogRecord) -> bool:
     """The function's own progress lines, for whoever waits."""
     message = record.getMessage()
-    if message.startswith("Transcribed "):
-        say(f"  {message[0].lower()}{message[1:]}")
+    _, told, progress = message.partition(": transcribed ")
+    if told:
+        say(f"  transcribed {progress}")
     return True
 
 

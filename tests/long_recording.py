@@ -69,7 +69,7 @@ def transcribed(minutes: float) -> Transcript:
         clock = FakeClock()
         transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
         asked = Options("en-US", "masked")
-        transcript = transcriber.transcribe(Endless(minutes), asked, Ledger(), Budget(clock, 3000))
+        transcript = transcriber.transcribe(Endless(minutes), asked, Ledger(), Budget(clock, 3000, "a.wav"))
         server.shutdown()
     assert transcript.status == "Succeeded"
     return transcript

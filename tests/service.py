@@ -84,4 +84,4 @@ def _transcribe(recording: Opened, endpoint: SpeechEndpoint, ledger: Ledger, set
     clock = FakeClock()
     configured = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **settings))
     transcriber = Transcriber(configured, SpeechClient(configured.speech, clock))
-    return transcriber.transcribe(recording, Options("en-US", "masked"), ledger, Budget(clock, 600))
+    return transcriber.transcribe(recording, Options("en-US", "masked"), ledger, Budget(clock, 600, "a.wav"))

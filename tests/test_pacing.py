@@ -27,7 +27,7 @@ class Flaky:
 
 def test_a_passing_failure_is_waited_out_with_growing_waits(clock: FakeClock) -> None:
     attempt = Flaky(*(Retryable("busy") for _ in range(6)))
-    assert persist(attempt, Budget(clock, 3000)) == "answer"
+    assert persist(attempt, Budget(clock, 3000, "a.wav")) == "answer"
     assert attempt.calls == 7
     assert len(clock.slept) == 6
     for doubled, slept in enumerate(clock.slept):
@@ -35,33 +35,33 @@ def test_a_passing_failure_is_waited_out_with_growing_waits(clock: FakeClock) ->
 
 
 def test_no_wait_is_longer_than_the_services_own_advice(clock: FakeClock) -> None:
-    persist(Flaky(*(Retryable("busy") for _ in range(12))), Budget(clock, 3000))
+    persist(Flaky(*(Retryable("busy") for _ in range(12))), Budget(clock, 3000, "a.wav"))
     assert LONGEST_WAIT <= max(clock.slept) <= 1.25 * LONGEST_WAIT
 
 
 def test_waits_differ_so_that_clips_do_not_come_back_together() -> None:
     clocks = [FakeClock() for _ in range(20)]
     for clock in clocks:
-        persist(Flaky(Retryable("busy")), Budget(clock, 60))
+        persist(Flaky(Retryable("busy")), Budget(clock, 60, "a.wav"))
     assert len({clock.slept[0] for clock in clocks}) > 10
 
 
 def test_what_the_service_asks_for_is_waited(clock: FakeClock) -> None:
-    persist(Flaky(Retryable("busy", 17.0), Retryable("busy", 5.0)), Budget(clock, 60))
+    persist(Flaky(Retryable("busy", 17.0), Retryable("busy", 5.0)), Budget(clock, 60, "a.wav"))
     assert clock.slept == [17.0, 5.0]
 
 
 def test_a_wait_that_outlasts_the_budget_is_not_begun(clock: FakeClock) -> None:
     attempt = Flaky(Retryable("429: too many", 61.0))
     with pytest.raises(Exhausted, match="429: too many"):
-        persist(attempt, Budget(clock, 60))
+        persist(attempt, Budget(clock, 60, "a.wav"))
     assert (attempt.calls, clock.slept) == (1, [])
 
 
 def test_the_budget_ends_the_tries(clock: FakeClock) -> None:
     attempt = Flaky(*(Retryable("down") for _ in range(1000)))
     with pytest.raises(Exhausted, match="down"):
-        persist(attempt, Budget(clock, 300))
+        persist(attempt, Budget(clock, 300, "a.wav"))
     assert sum(clock.slept) < 300
     assert sum(clock.slept) > 120
 
@@ -69,14 +69,14 @@ def test_the_budget_ends_the_tries(clock: FakeClock) -> None:
 def test_other_errors_pass_at_the_first_try(clock: FakeClock) -> None:
     attempt = Flaky(Misconfigured("key"))
     with pytest.raises(Misconfigured):
-        persist(attempt, Budget(clock, 60))
+        persist(attempt, Budget(clock, 60, "a.wav"))
     assert attempt.calls == 1
 
 
 def test_each_retry_is_a_warning_with_its_reason(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
-    persist(Flaky(Retryable("the service answered 503", 2.0)), Budget(clock, 60))
+    persist(Flaky(Retryable("the service answered 503", 2.0)), Budget(clock, 60, "a.wav"))
     assert [(record.levelno, record.message) for record in caplog.records] == [
-        (logging.WARNING, "Trying again in 2.0 s (try 2): the service answered 503")
+        (logging.WARNING, "'a.wav': trying again in 2.0 s (try 2): the service answered 503")
     ]
 
 
@@ -85,7 +85,7 @@ class Crowd:
 
     def __init__(self, gate: Gate, clock: FakeClock) -> None:
         self.gate = gate
-        self.budget = Budget(clock, 60)
+        self.budget = Budget(clock, 60, "a.wav")
         self.inside: list[str] = []
         self._changed = threading.Condition()
         self._leave: list[threading.Event] = []
@@ -160,15 +160,15 @@ def test_a_free_place_goes_to_the_recording_with_the_fewest_requests(crowd: Crow
 def test_a_place_is_given_back_whatever_happens_inside(clock: FakeClock) -> None:
     gate = Gate(1)
     for _ in range(3):
-        with pytest.raises(ValueError, match="inside"), gate.turn("a", Budget(clock, 60)):
+        with pytest.raises(ValueError, match="inside"), gate.turn("a", Budget(clock, 60, "a.wav")):
             raise ValueError("inside")
 
 
 def test_waiting_for_a_place_ends_with_the_budget(clock: FakeClock) -> None:
-    gate, spent = Gate(1), Budget(clock, 1)
+    gate, spent = Gate(1), Budget(clock, 1, "a.wav")
     clock.sleep(2)
     refused = pytest.raises(Exhausted, match="limit of requests in flight")
-    with gate.turn("a", Budget(clock, 60)), refused, gate.turn("b", spent):
+    with gate.turn("a", Budget(clock, 60, "a.wav")), refused, gate.turn("b", spent):
         pass
-    with gate.turn("c", Budget(clock, 60)):
+    with gate.turn("c", Budget(clock, 60, "a.wav")):
         pass

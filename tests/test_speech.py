@@ -35,7 +35,7 @@ class Caller:
         values = {"AZURE_SPEECH_ENDPOINT": endpoint.url, "AZURE_SPEECH_REGION": None, **changes}
         self.client = SpeechClient(Settings.read(app_settings(**values)).speech, clock)
         self.ledger = Ledger()
-        self.budget = Budget(clock, 600)
+        self.budget = Budget(clock, 600, "a.wav")
         self.options = Options("en-US", "masked")
 
     def __call__(self, audio: object = CLIP) -> Answer:
@@ -378,7 +378,7 @@ def test_an_answer_that_drips_is_given_up_when_its_time_is_over(endpoint: Speech
     """On the real clock: what is measured is that nobody waits for the whole of a slow answer."""
     endpoint.faults.extend([Fault.dripping(0.05)] * 100)
     caller = Caller(endpoint, FakeClock())
-    caller.budget = Budget(SystemClock(), 0.5)
+    caller.budget = Budget(SystemClock(), 0.5, "a.wav")
     started = time.monotonic()
     with pytest.raises(Exhausted, match=r"too slowly|no answer"):
         caller()

@@ -38,7 +38,7 @@ class Service:
         transcriber = Transcriber(settings, SpeechClient(settings.speech, self.clock))
         recording = Pcm(pcm, duration=duration)
         asked = Options("en-US", "masked")
-        return transcriber.transcribe(recording, asked, self.ledger, Budget(self.clock, budget))
+        return transcriber.transcribe(recording, asked, self.ledger, Budget(self.clock, budget, "a.wav"))
 
     def answer(self, status: str, seconds: float, **more: Any) -> None:
         """The next answer: so, and covering so many seconds."""
@@ -201,15 +201,15 @@ def test_a_limit_that_the_file_says_it_breaks_costs_nothing(service: Service) ->
 def test_the_log_tells_how_far_a_long_recording_is(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     service.transcribe((SPEECH + PAUSE) * 30, duration=210.0)
-    tenths = [record.message for record in caplog.records if record.message.startswith("Transcribed")]
+    tenths = [record.message for record in caplog.records if ": transcribed " in record.message]
     assert len(tenths) == 10 or len(tenths) == 9
-    assert all(" of 4 (" in line for line in tenths)
+    assert all(" of 3:30 (" in line for line in tenths)
 
 
 def test_a_short_recording_is_not_worth_a_progress_line(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     service.transcribe(FOUR_CLIPS, duration=30.0)
-    assert "Transcribed" not in caplog.text
+    assert "transcribed" not in caplog.text
 
 
 def test_ogg_is_sent_where_it_is_asked_for(service: Service) -> None:

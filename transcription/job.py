@@ -63,7 +63,7 @@ class Job:
                 "Ignored an event for container %r: only %r is watched", container, self._storage.audio_container
             )
             return
-        budget = Budget(self._clock, self._seconds)
+        budget = Budget(self._clock, self._seconds, name)
         for _ in range(MOST_ROUNDS):
             try:
                 self._settle(self._storage.upload(name), budget)

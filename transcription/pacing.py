@@ -49,10 +49,11 @@ class SystemClock:
 
 @dataclass
 class Budget:
-    """The time one recording may take, all waiting included."""
+    """The time one recording may take, all waiting included. `name` is the recording's, for the log."""
 
     clock: Clock
     seconds: float
+    name: str
 
     def __post_init__(self) -> None:
         self._ends = self.clock.monotonic() + self.seconds
@@ -76,9 +77,8 @@ def persist(attempt: Callable[[], T], budget: Budget) -> T:
     """
 
     def note(state: RetryCallState) -> None:
-        log.warning(
-            "Trying again in %.1f s (try %d): %s", state.upcoming_sleep, state.attempt_number + 1, _error(state)
-        )
+        wait, number = state.upcoming_sleep, state.attempt_number + 1
+        log.warning("%r: trying again in %.1f s (try %d): %s", budget.name, wait, number, _error(state))
 
     def give_up(state: RetryCallState) -> T:
         raise budget.gone(_error(state)) from None

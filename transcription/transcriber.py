@@ -43,6 +43,7 @@ CLIPS_AHEAD = 2  # cut and waiting while as many as may be in flight are; each t
 # sent.
 SECOND_LOOKS_SECONDS = 30.0
 SECOND_LOOKS_SHARE = 0.03
+LEAST_GAP_SECONDS = 0.5  # of sound without words: less is a cough or a door, which is no speech lost
 NOT_COVERED = "NotCovered"  # a gap's reason: the service answers, but never gets to that stretch
 DAMAGED = "DamagedAudio"  # a gap's reason: the file does not hold that stretch any more
 
@@ -80,11 +81,11 @@ class Transcriber:
         else:
             places = self.settings.speech.max_concurrent_requests
             stream = side_by_side(listener.listen, cut(played.blocks()), places, places + CLIPS_AHEAD)
-            heard = list(_with_progress(stream, recording))
+            heard = list(_with_progress(stream, recording, budget.name))
         return _assembled(heard, played, asked.language)
 
 
-def _with_progress(stream: Iterator[Heard], recording: Recording) -> Iterator[Heard]:
+def _with_progress(stream: Iterator[Heard], recording: Recording, name: str) -> Iterator[Heard]:
     """A line in the log for each tenth of a long recording, or each ten minutes where its length is not known."""
     length = recording.duration or 0.0
     step = length / 10 if length else UNKNOWN_STEP
@@ -94,8 +95,12 @@ def _with_progress(stream: Iterator[Heard], recording: Recording) -> Iterator[He
         done = heard.clip.end / SAMPLE_RATE
         if max(length, done) >= LONG_RECORDING and done // step > reported:
             reported = int(done // step)
-            share = f" of {length / 60:.0f} ({min(1.0, done / length):.0%})" if length else ""
-            log.info("Transcribed %.0f%s minutes", done / 60, share)
+            share = f" of {_clock(length)} ({min(1.0, done / length):.0%})" if length else ""
+            log.info("%r: transcribed %s%s", name, _clock(done), share)
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
 
 
 class _Played:
@@ -197,7 +202,9 @@ class _Listener:
             return again
         if answer.status == answers.NO_MATCH:
             until = again[0].start if again else piece.end
-            heard.missing([(start, min(end, until)) for start, end in piece.voiced if start < until], answers.NO_MATCH)
+            wordless = [(start, min(end, until)) for start, end in piece.voiced if start < until]
+            if sum(end - start for start, end in wordless) >= LEAST_GAP_SECONDS * SAMPLE_RATE:
+                heard.missing(wordless, answers.NO_MATCH)
             return again
         return again if self._may_look_again(again) else ()
 
