@@ -12,6 +12,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
 from local.speech import Script, SpeechEndpoint, Word
+from local.tools import worker_python
 from tests.support import SPEECH_KEY, FakeClock, Stage
 
 
@@ -39,6 +40,15 @@ def azurite() -> Iterator[Azurite]:
     with Azurite() as azurite:
         assert azurite.connection_string  # waits until it answers
         yield azurite
+
+
+@pytest.fixture(scope="session")
+def worker() -> Path:
+    """The Python that Microsoft's worker code runs on."""
+    python = worker_python()
+    if python is None:
+        pytest.skip("Microsoft's worker code needs Python 3.13, and none was found (set PYTHON313)")
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,24 @@
 
 import json
 import math
+import os
 import struct
 import threading
+import time
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 
+from local.host import StandInHost
 from local.speech import SpeechEndpoint
+from local.tools import PROJECT
 from transcription import job, transcript
 from transcription.job import Job
 
@@ -21,6 +27,7 @@ SCHEMA = json.loads((Path(transcript.__file__).parent / "transcript.schema.json"
 DOCUMENT = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
 SPEECH_KEY = "0123456789abcdef0123456789abcdef"
+WAIT_SECONDS = 30
 
 
 class FakeClock:
@@ -158,3 +165,34 @@ class Stage:
     def requests(self) -> int:
         """How many times the endpoint was asked to recognise something."""
         return len(self.endpoint.received)
+
+
+@contextmanager
+def host(stage: Stage, worker: Path, app: Path = PROJECT, **changes: str) -> Iterator[StandInHost]:
+    """The function app in a worker process with the stage's settings."""
+    settings = {
+        "PATH": os.environ["PATH"],
+        "AzureWebJobsStorage": stage.environ["AudioStorage"],
+        "AzureFunctionsWebHost__hostid": stage.audio.container_name,
+        "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE", ""),
+        **stage.environ,
+        **changes,
+    }
+    with StandInHost(app, worker, "runtime", settings) as running:
+        yield running
+
+
+def document_of(stage: Stage, name: str, etag: str) -> Any:
+    """The document of that very upload, once it is there."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            document = json.loads(stage.transcripts.download_blob(f"{name}.json").readall())
+            if document["source"]["etag"] == etag:
+                check_document(document)
+                return document
+        except ResourceNotFoundError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"no document for {name} within {WAIT_SECONDS} s")

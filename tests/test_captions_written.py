@@ -10,8 +10,9 @@ import pytest
 
 from local.speech import Fault
 from tests.support import Stage, murmur, wav
+from transcription.names import output_name
 from transcription.settings import StorageSettings
-from transcription.storage import Outcome, Storage, output_name
+from transcription.storage import Outcome, Storage
 
 RECORDING = wav(murmur(2.0))
 ALL = "json,vtt,srt,txt"

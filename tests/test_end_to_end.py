@@ -2,63 +2,15 @@
 
 import json
 import logging
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from azure.core.exceptions import ResourceNotFoundError
 
-from local.host import StandInHost
 from local.speech import Received, SpeechEndpoint
-from local.tools import PROJECT, worker_python
-from tests.support import SPEECH_KEY, Stage, check_document, murmur, wav
+from tests.support import SPEECH_KEY, Stage, document_of, host, murmur, wav
 
 RECORDING = wav(murmur(2.0))
 WRONG_KEY = "00000000000000000000000000000000"
-WAIT_SECONDS = 30
-
-
-@pytest.fixture(scope="module")
-def worker() -> Path:
-    python = worker_python()
-    if python is None:
-        pytest.skip("Microsoft's worker code needs Python 3.13, and none was found (set PYTHON313)")
-    return python
-
-
-@contextmanager
-def host(stage: Stage, worker: Path, **changes: str) -> Iterator[StandInHost]:
-    """The function app in a worker process with the stage's settings."""
-    settings = {
-        "PATH": os.environ["PATH"],
-        "AzureWebJobsStorage": stage.environ["AudioStorage"],
-        "AzureFunctionsWebHost__hostid": stage.audio.container_name,
-        "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
-        "REQUESTS_CA_BUNDLE": os.environ.get("REQUESTS_CA_BUNDLE", ""),
-        **stage.environ,
-        **changes,
-    }
-    with StandInHost(PROJECT, worker, "runtime", settings) as running:
-        yield running
-
-
-def document_of(stage: Stage, name: str, etag: str) -> Any:
-    """The document of that very upload, once it is there."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            document = json.loads(stage.transcripts.download_blob(f"{name}.json").readall())
-            if document["source"]["etag"] == etag:
-                check_document(document)
-                return document
-        except ResourceNotFoundError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"no document for {name} within {WAIT_SECONDS} s")
 
 
 def recognitions(endpoint: SpeechEndpoint) -> list[Received]:
@@ -91,7 +43,7 @@ def test_a_wrong_key_over_tls_is_said_once_and_the_right_one_mends_it(
     assert "AZURE_SPEECH_KEY" in error["message"]
     assert [request.status for request in tls_stage.endpoint.received] == [401]
     said = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
-    assert said == [f"a.wav: {error['message']}"]
+    assert said == [f"'a.wav': {error['message']}"]
     for secret in (WRONG_KEY, SPEECH_KEY):
         assert secret not in caplog.text
         assert secret not in json.dumps(error)

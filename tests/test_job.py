@@ -251,7 +251,7 @@ def test_a_refused_key_ends_as_configuration_and_the_right_one_mends_it(
     assert (error["code"], error["tryAgain"], stage.requests) == ("Configuration", True, 1)
     assert "AZURE_SPEECH_KEY" in error["message"]
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
-        f"a.wav: {error['message']}"
+        f"'a.wav': {error['message']}"
     ]
     for secret in (wrong, SPEECH_KEY, stage.environ["AudioStorage"].split("AccountKey=")[1].split(";")[0]):
         assert secret not in caplog.text
@@ -291,6 +291,14 @@ def test_an_outage_beyond_the_budget_is_said_and_left_to_the_host(stage: Stage) 
     stage.endpoint.faults.clear()
     stage.run("a.wav")
     assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_half_a_character_in_an_answer_does_not_cost_the_document(stage: Stage) -> None:
+    answer = {"RecognitionStatus": "Success", "DisplayText": "Hello \ud83d.", "Offset": 0, "Duration": 20_000_000}
+    stage.endpoint.faults.append(Fault.status(200, json.dumps(answer).encode()))
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav", TRANSCRIPT_FORMATS="json,vtt")
+    assert stage.document("a.wav")["text"] == "Hello ?."
 
 
 def test_a_missing_transcript_container_is_made(stage: Stage) -> None:

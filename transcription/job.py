@@ -87,7 +87,7 @@ class Job:
             return
         _report(content, ledger, self._clock.monotonic() - started)
         if error:
-            log.error("%s: %s", upload.name, error)
+            log.error("%r: %s", upload.name, error)
         if isinstance(error, Exhausted) and content["status"] == FAILED:
             raise error
 

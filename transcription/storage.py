@@ -23,9 +23,10 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import BlobServiceClient, ContentSettings, ExponentialRetry
+from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings, ExponentialRetry
 
 from transcription.errors import UploadGone, UploadReplaced
+from transcription.names import output_name, reachable
 from transcription.settings import StorageSettings
 from transcription.transcript import FAILED, Json
 
@@ -37,6 +38,16 @@ CAPTION_TYPES = {
     "srt": "application/x-subrip; charset=utf-8",
     "txt": "text/plain; charset=utf-8",
 }
+
+CLIENT_OPTIONS: dict[str, Any] = {
+    "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
+    "connection_timeout": 10,
+    "read_timeout": 30,
+    "max_single_get_size": BLOCK_BYTES,
+    "max_chunk_get_size": BLOCK_BYTES,
+}
+
+log = logging.getLogger(__name__)
 
 # It logs each request and answer with all headers at INFO, which the host would keep and bill.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
@@ -79,27 +90,21 @@ class Storage:
     @classmethod
     def connect(cls, settings: StorageSettings) -> "Storage":
         """Opens no connection yet: those are made, and kept, as they are needed."""
-        options: dict[str, Any] = {
-            "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
-            "connection_timeout": 10,
-            "read_timeout": 30,
-            "max_single_get_size": BLOCK_BYTES,
-            "max_chunk_get_size": BLOCK_BYTES,
-        }
         if settings.connection_string:
-            return cls(BlobServiceClient.from_connection_string(settings.connection_string, **options), settings)
+            return cls(BlobServiceClient.from_connection_string(settings.connection_string, **CLIENT_OPTIONS), settings)
         credential = _managed_identity(settings.client_id)
-        return cls(BlobServiceClient(str(settings.account_url), credential=credential, **options), settings)
+        return cls(BlobServiceClient(str(settings.account_url), credential=credential, **CLIENT_OPTIONS), settings)
 
     def close(self) -> None:
         self._service.close()
 
     def upload(self, name: str) -> UploadProperties:
-        """UploadGone: there is no such blob."""
+        """UploadGone: there is no such blob, or none that can be reached."""
+        if not reachable(name):
+            log.warning("Ignored %.200r: a request for that name would not end at that blob", name)
+            raise UploadGone(f"{name!r:.200} cannot be reached")
         with _upload_errors(name):
-            blob = self._audio.get_blob_client(name).get_blob_properties()
-        metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
-        return UploadProperties(name, _bare(blob.etag), blob.size, metadata)
+            return upload_of(self._audio.get_blob_client(name).get_blob_properties())
 
     def read(self, upload: UploadProperties, offset: int, length: int) -> bytes:
         """`length` bytes from `offset` of exactly this content. UploadReplaced, UploadGone: it is there no more."""
@@ -115,15 +120,15 @@ class Storage:
         document = self._transcripts.get_blob_client(output_name(name))
         try:
             properties = document.get_blob_properties()
-            metadata = {key.casefold(): value for key, value in (properties.metadata or {}).items()}
-            final = metadata.get("status") != FAILED
-            if not final and properties.size <= LONGEST_DOCUMENT:
-                final = not _wants_another_try(document.download_blob(**_only(properties.etag)).readall())
+            outcome = outcome_of(properties)
+            if not outcome.final and properties.size <= LONGEST_DOCUMENT:
+                content = document.download_blob(**_only(properties.etag)).readall()
+                outcome = replace(outcome, final=not _wants_another_try(content))
         except ResourceNotFoundError:
             return Outcome(None)
         except ResourceModifiedError:
             pass  # written anew in between: whoever relies on this Outcome will find that out
-        return Outcome(properties.etag, metadata.get("source_etag"), final)
+        return outcome
 
     def with_captions(self, outcome: Outcome, name: str) -> Outcome:
         """The outcome of upload `name` and the captions beside it, in one request."""
@@ -162,7 +167,7 @@ class Storage:
     def _put(self, blob: str, text: str, content_type: str, metadata: dict[str, str], replacing: str | None) -> str:
         """The new ETag. ResourceExistsError, ResourceModifiedError: what is there is not what was to be replaced."""
         written = self._transcripts.get_blob_client(blob).upload_blob(
-            text.encode(),
+            text.encode(errors="replace"),  # half a character, which an answer of the service may hold, is no UTF-8
             metadata=metadata,
             content_settings=ContentSettings(content_type=content_type),
             overwrite=replacing is not None,
@@ -176,13 +181,18 @@ class Storage:
             self._transcripts.delete_blob(blob, **_only(etag))
 
 
-def output_name(name: str, kind: str = "json") -> str:
-    """The name of an upload's document or captions: `a.wav` and `a.mp3` must not meet.
+def upload_of(properties: BlobProperties) -> UploadProperties:
+    return UploadProperties(properties.name, _bare(properties.etag), properties.size, _metadata(properties))
 
-    Nor can any other two, also not where `a.wav` and `a.wav.vtt` are both uploads: a name without its last suffix is
-    one upload's only.
-    """
-    return f"{name}.{kind}"
+
+def outcome_of(properties: BlobProperties) -> Outcome:
+    """What a document's properties tell. Of a failure they do not tell whether it is final: it counts as not."""
+    metadata = _metadata(properties)
+    return Outcome(properties.etag, metadata.get("source_etag"), metadata.get("status") != FAILED)
+
+
+def _metadata(properties: BlobProperties) -> dict[str, str]:
+    return {key.casefold(): value for key, value in (properties.metadata or {}).items()}
 
 
 def _only(etag: str) -> dict[str, Any]:
