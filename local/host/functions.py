@@ -44,12 +44,16 @@ class QueueTrigger:
 
 @dataclass(frozen=True)
 class Limits:
-    """What host.json says about deliveries: how many at once, and how many tries before the poison queue."""
+    """What host.json says about deliveries: how many at once, and how many tries before the poison queue.
+
+    `queue_wait` is the time between two tries of a queue's message, in seconds. A blob's are made at once.
+    """
 
     blob_parallel: int
     blob_tries: int
     queue_parallel: int
     queue_tries: int
+    queue_wait: int
 
     @classmethod
     def read(cls, app: Path) -> "Limits":
@@ -61,7 +65,14 @@ class Limits:
             blob_tries=blobs.get("poisonBlobThreshold", DEFAULT_POISON_THRESHOLD),
             queue_parallel=queues.get("batchSize", DEFAULT_QUEUE_BATCH),
             queue_tries=queues.get("maxDequeueCount", DEFAULT_POISON_THRESHOLD),
+            queue_wait=seconds(queues.get("visibilityTimeout", "00:00:00")),
         )
+
+
+def seconds(span: str) -> int:
+    """Of host.json's `hh:mm:ss`."""
+    hours, minutes, rest = map(int, span.split(":"))
+    return 3600 * hours + 60 * minutes + rest
 
 
 def triggers(functions: list[dict[str, Any]], settings: Mapping[str, str]) -> list[BlobTrigger | QueueTrigger]:

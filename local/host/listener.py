@@ -27,7 +27,7 @@ Deliver = Callable[[str, QueueMessage], Future[str | None] | None]
 
 
 class Listener:
-    """Takes messages from one queue. A failed one is visible again at once, as the real host puts it back."""
+    """Takes messages from one queue. A failed one is visible again after `pause` seconds, as the real host has it."""
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Listener:
         *,
         parallel: int,
         tries: int,
+        pause: int = 0,
     ) -> None:
         """`poison`: the queue for a message that failed `tries` times."""
         self._queue = queue
@@ -44,6 +45,7 @@ class Listener:
         self._deliver = deliver
         self._parallel = parallel
         self._tries = tries
+        self._pause = pause
         self._wake = threading.Event()
 
     def wake(self) -> None:
@@ -86,12 +88,12 @@ class Listener:
                 raise InvocationFailed("the host ended under the last try")
             self._invoke(held)
         except WorkerStopped:
-            held.put_back()
+            held.put_back(0)
             return
         except InvocationFailed as failure:
             log.warning("Try %d of %d failed: %s", tries, self._tries, failure)
             if tries < self._tries:
-                held.put_back()
+                held.put_back(self._pause)
                 return
             give_up(self._poison(message), message.content)
         held.settle()
@@ -118,9 +120,9 @@ class Held:
         """Ours for another while."""
         self.message = self._queue.update_message(self.message, visibility_timeout=HOLD_SECONDS)
 
-    def put_back(self) -> None:
-        """To be delivered again, at once."""
-        self._queue.update_message(self.message, visibility_timeout=0)
+    def put_back(self, seconds: int) -> None:
+        """To be delivered again in so many seconds."""
+        self._queue.update_message(self.message, visibility_timeout=seconds)
 
     def settle(self) -> None:
         """Never to be delivered again."""

@@ -101,9 +101,15 @@ class StandInHost:
         poison = self._queue(trigger.connection, f"{trigger.queue}-poison")
         queue = self._queue(trigger.connection, trigger.queue)
         limits = self._limits
-        self._listen(
-            queue, Listener(queue, lambda _: poison, deliver, parallel=limits.queue_parallel, tries=limits.queue_tries)
+        listener = Listener(
+            queue,
+            lambda _: poison,
+            deliver,
+            parallel=limits.queue_parallel,
+            tries=limits.queue_tries,
+            pause=limits.queue_wait,
         )
+        self._listen(queue, listener)
 
     def _listen(self, queue: QueueClient, listener: Listener) -> None:
         create(queue)

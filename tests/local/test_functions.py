@@ -69,13 +69,15 @@ def test_a_pattern_matches_names(template: str, name: str, found: dict[str, str]
 
 def test_host_json_sets_the_limits(tmp_path: Path) -> None:
     blobs = {"maxDegreeOfParallelism": 3, "poisonBlobThreshold": 2}
-    queues = {"batchSize": 1, "maxDequeueCount": 4}
+    queues = {"batchSize": 1, "maxDequeueCount": 4, "visibilityTimeout": "00:01:30"}
     (tmp_path / "host.json").write_text(json.dumps({"extensions": {"blobs": blobs, "queues": queues}}))
-    assert Limits.read(tmp_path) == Limits(blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4)
+    assert Limits.read(tmp_path) == Limits(
+        blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4, queue_wait=90
+    )
 
 
 def test_without_limits_the_real_hosts_defaults_hold(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     limits = Limits.read(tmp_path)
-    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel) == (5, 5, 16)
+    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_wait) == (5, 5, 16, 0)
     assert limits.blob_parallel % 8 == 0

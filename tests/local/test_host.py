@@ -118,6 +118,16 @@ def test_a_queue_message_that_fails_five_times_goes_to_that_queues_poison_queue(
     assert app.calls("message") == [['"fail"', tries] for tries in range(1, 6)]
 
 
+def test_a_failed_queue_message_waits_as_long_as_host_json_says(app: HostApp, start_plain: Start) -> None:
+    (app.folder / "host.json").write_text('{"extensions": {"queues": {"visibilityTimeout": "00:00:02"}}}')
+    with start_plain(), app.queue(f"{app.name}-told") as queue:
+        queue.send_message(base64.b64encode(b'"fail"').decode())
+        eventually(lambda: len(app.calls("message")) == 1)
+        time.sleep(A_WHILE)
+        assert len(app.calls("message")) == 1
+        eventually(lambda: len(app.calls("message")) == 2)
+
+
 def test_a_message_that_is_not_base64_is_given_up_too(app: HostApp, start_plain: Start) -> None:
     with start_plain(), app.queue(f"{app.name}-told") as queue, app.queue(f"{app.name}-told-poison") as poison:
         poison.create_queue()
