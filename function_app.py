@@ -30,3 +30,10 @@ def transcribe(upload: blob.BlobClient) -> None:
     minutes.
     """
     job.for_this_process().run(upload.container_name, upload.blob_name)
+
+
+@app.function_name("abandoned")
+@app.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection="AudioStorage")
+def abandoned(message: func.QueueMessage) -> None:
+    """One upload that the host gave up on → one document that says so."""
+    job.for_this_process().abandon(message.get_body())

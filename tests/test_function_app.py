@@ -33,26 +33,29 @@ def index(**settings: str) -> tuple[list[dict[str, Any]], str]:
     return json.loads(done.stdout), done.stderr
 
 
-def test_without_any_setting_the_function_is_there_and_the_log_says_what_is_missing() -> None:
-    (function,), log = index()
-    assert function["name"] == "transcribe"
+def test_without_any_setting_the_functions_are_there_and_the_log_says_what_is_missing() -> None:
+    (function, abandoned), log = index()
+    assert (function["name"], abandoned["name"]) == ("transcribe", "abandoned")
     (trigger,) = function["bindings"]
     assert (trigger["type"], trigger["direction"]) == ("blobTrigger", "IN")
     assert (trigger["path"], trigger["source"]) == ("audio/{name}", "EventGrid")
     assert trigger["connection"] == "AudioStorage"
+    (queue,) = abandoned["bindings"]
+    assert (queue["type"], queue["direction"]) == ("queueTrigger", "IN")
+    assert (queue["queueName"], queue["connection"]) == ("webjobs-blobtrigger-poison", "AudioStorage")
     for name in ("AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "AudioStorage"):
         assert f"{name} is missing" in log
 
 
 def test_container_and_source_are_the_settings() -> None:
-    ((function,), _) = index(AUDIO_CONTAINER="uploads", BLOB_TRIGGER_SOURCE="LogsAndContainerScan")
+    ((function, _), _) = index(AUDIO_CONTAINER="uploads", BLOB_TRIGGER_SOURCE="LogsAndContainerScan")
     assert function["bindings"][0]["path"] == "uploads/{name}"
     assert function["bindings"][0]["source"] == "LogsAndContainerScan"
 
 
 @pytest.mark.parametrize("source", ["", "nonsense"])
 def test_a_wrong_source_is_said_and_does_not_lose_the_function(source: str) -> None:
-    ((function,), log) = index(BLOB_TRIGGER_SOURCE=source)
+    ((function, _), log) = index(BLOB_TRIGGER_SOURCE=source)
     assert function["bindings"][0]["source"] == "EventGrid"
     assert ("BLOB_TRIGGER_SOURCE is 'nonsense'" in log) == bool(source)
 

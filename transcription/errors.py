@@ -14,6 +14,7 @@
     ├── Misconfigured          the app must be put right, then the upload delivered again
     ├── Retryable              may pass by itself: waited out within the recording's budget
     ├── Exhausted              did not pass within the budget
+    ├── Abandoned              the host gave it up, and nobody said why
     └── UploadChanged          not the upload any more that we started with
         ├── UploadReplaced
         └── UploadGone
@@ -87,6 +88,11 @@ class Retryable(TranscriptionError):
 
 class Exhausted(TranscriptionError):
     code = "Exhausted"
+    try_again = True
+
+
+class Abandoned(TranscriptionError):
+    code = "Abandoned"
     try_again = True
 
 

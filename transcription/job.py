@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from transcription import captions
+from transcription import captions, poison
 from transcription.errors import (
     Exhausted,
     Final,
@@ -75,6 +75,12 @@ class Job:
             else:
                 return
         raise UploadReplaced(f"{name!r} was replaced {MOST_ROUNDS} times while it was worked on")
+
+    def abandon(self, message: bytes) -> None:
+        """Writes down what the host gave up on, as `poison` tells. Needs no settings but the storage's."""
+        if content := poison.write_down(self._storage, self._clock, message):
+            _report(content, Ledger(), 0.0)
+            log.error("%r: %s", content["source"]["name"], content["error"]["message"])
 
     def _settle(self, upload: UploadProperties, budget: Budget) -> None:
         before = self._storage.outcome(upload.name)
