@@ -79,7 +79,7 @@ def test_what_is_no_audio_ends_with_the_reason(
 
 def test_a_wrong_port_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", ["local", "demo"])
-    monkeypatch.setattr("local.__main__.log_to_file", lambda: None)
+    monkeypatch.setattr("local.__main__.log_to_file", lambda _: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setenv("LOCAL_BLOB_PORT", "ten")
     assert main() == 1
