@@ -1,0 +1,25 @@
+using 'main.bicep'
+
+// What is likely to be changed; main.bicep explains these and the other parameters. A copy of this file serves another
+// deployment: deploy.sh --parameters my.bicepparam
+
+param settings = {
+  SPEECH_LANGUAGE: 'en-US'
+}
+
+// F0 is free, with one request at a time and five hours of audio a month.
+param speechSku = 'S0'
+
+// The Speech quota is shared out among so many instances.
+param maximumInstances = 12
+
+param alertEmail = ''
+
+// To use a Speech resource of your own, its region here and its key in the environment, never in this file:
+//   EXISTING_SPEECH_KEY=… infra/deploy.sh …
+param existingSpeechRegion = ''
+param existingSpeechKey = readEnvironmentVariable('EXISTING_SPEECH_KEY', '')
+
+// deploy.sh looks whether a deleted resource still holds a name.
+param restoreSpeech = bool(readEnvironmentVariable('RESTORE_SPEECH', 'false'))
+param recoverVault = bool(readEnvironmentVariable('RECOVER_VAULT', 'false'))

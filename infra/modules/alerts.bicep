@@ -1,0 +1,173 @@
+// What an operator is told, and what can be looked up: the queries in ../queries, all saved, some watched.
+
+@description('The region.')
+param location string
+@description('On every resource.')
+param tags { *: string }
+@description('The Log Analytics workspace.')
+param workspaceName string
+@description('The storage account\'s Event Grid topic.')
+param systemTopicId string
+@description('Empty: alerts are seen in the portal only.')
+param email string
+@description('More hours of audio in a day are an alert.')
+param audioHoursPerDay int
+
+var queries = {
+  'failed-documents': loadTextContent('../queries/failed-documents.kql')
+  'poison-queue': loadTextContent('../queries/poison-queue.kql')
+  throttling: loadTextContent('../queries/throttling.kql')
+  'dead-letters': loadTextContent('../queries/dead-letters.kql')
+  'delivery-failures': loadTextContent('../queries/delivery-failures.kql')
+  'audio-seconds': loadTextContent('../queries/audio-seconds.kql')
+  'cost-per-audio-hour': loadTextContent('../queries/cost-per-audio-hour.kql')
+}
+
+// Looked at every quarter of an hour, which is a third of the price of every five minutes.
+var rowAlerts = [
+  {
+    query: 'failed-documents'
+    severity: 2
+    description: 'Uploads ended as Failed. The query failed-documents names them and their error codes; the README says what to do for each.'
+  }
+  {
+    query: 'poison-queue'
+    severity: 1
+    description: 'The host gave up on uploads. They have a document Failed/Abandoned; infra/redrive.py has them done again.'
+  }
+  {
+    query: 'throttling'
+    severity: 3
+    description: 'Speech refuses requests for minutes. Nothing is lost yet: raise the quota, or lower maximumInstances.'
+  }
+]
+
+var eventAlerts = [
+  {
+    metric: 'DeadLetteredCount'
+    description: 'Events of uploads could not be delivered and lie in the container dead-letters. The query delivery-failures says why; infra/redrive.py has the uploads done.'
+  }
+  {
+    metric: 'DroppedEventCount'
+    description: 'Events of uploads could neither be delivered nor kept. infra/redrive.py finds the uploads and has them done.'
+  }
+]
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existing = {
+  name: workspaceName
+}
+
+resource savedQueries 'Microsoft.OperationalInsights/workspaces/savedSearches@2026-03-01' = [
+  for query in items(queries): {
+    parent: workspace
+    name: 'transcription-${query.key}'
+    properties: {
+      category: 'Transcription'
+      displayName: 'Transcription: ${replace(query.key, '-', ' ')}'
+      query: query.value
+      version: 2
+      // Without it a second deployment is refused with 409; as a property of the resource, where the type has it, so is
+      // the first (bicep-types-az issue 1499).
+      #disable-next-line BCP037
+      etag: '*'
+    }
+  }
+]
+
+resource recipients 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
+  name: 'transcription'
+  location: 'global'
+  tags: tags
+  properties: {
+    groupShortName: 'transcribe'
+    enabled: true
+    emailReceivers: [{ name: 'operator', emailAddress: email, useCommonAlertSchema: true }]
+  }
+}
+
+resource watchedRows 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in rowAlerts: {
+    name: 'transcription-${alert.query}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'Transcription: ${replace(alert.query, '-', ' ')}'
+      description: alert.description
+      severity: alert.severity
+      enabled: true
+      scopes: [workspace.id]
+      // A new workspace has the tables only once something is in them.
+      skipQueryValidation: true
+      evaluationFrequency: 'PT15M'
+      windowSize: 'PT15M'
+      autoMitigate: true
+      criteria: {
+        allOf: [{ query: queries[alert.query], timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0 }]
+      }
+      actions: { actionGroups: empty(email) ? [] : [recipients.id] }
+    }
+  }
+]
+
+resource watchedAudio 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
+  name: 'transcription-audio-seconds'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: 'Transcription: much audio'
+    description: 'More than ${audioHoursPerDay} hours of audio were sent to Speech within a day. Is it meant to cost that?'
+    severity: 3
+    enabled: true
+    scopes: [workspace.id]
+    skipQueryValidation: true
+    evaluationFrequency: 'PT1H'
+    windowSize: 'P1D'
+    autoMitigate: true
+    criteria: {
+      allOf: [
+        {
+          query: queries['audio-seconds']
+          metricMeasureColumn: 'AudioSecondsSent'
+          timeAggregation: 'Total'
+          operator: 'GreaterThan'
+          threshold: audioHoursPerDay * 3600
+        }
+      ]
+    }
+    actions: { actionGroups: empty(email) ? [] : [recipients.id] }
+  }
+}
+
+resource watchedEvents 'Microsoft.Insights/metricAlerts@2026-01-01' = [
+  for alert in eventAlerts: {
+    name: 'transcription-${alert.metric}'
+    location: 'global'
+    tags: tags
+    properties: {
+      description: alert.description
+      severity: 1
+      enabled: true
+      scopes: [systemTopicId]
+      evaluationFrequency: 'PT5M'
+      windowSize: 'PT15M'
+      autoMitigate: true
+      criteria: {
+        'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+        allOf: [
+          {
+            name: alert.metric
+            criterionType: 'StaticThresholdCriterion'
+            metricNamespace: 'Microsoft.EventGrid/systemTopics'
+            metricName: alert.metric
+            timeAggregation: 'Total'
+            operator: 'GreaterThan'
+            threshold: 0
+          }
+        ]
+      }
+      actions: empty(email) ? [] : [{ actionGroupId: recipients.id }]
+    }
+  }
+]

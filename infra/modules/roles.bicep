@@ -1,0 +1,116 @@
+// Who may do what: the least that works, each role on the smallest thing it is needed for.
+
+@description('Uploads, transcripts, and what the host keeps.')
+param storageAccountName string
+@description('Where telemetry goes.')
+param insightsName string
+@description('Holds the Speech key, and nothing else.')
+param vaultName string
+@description('The containers that people use.')
+param userContainers string[]
+@description('Where events go that nobody took.')
+param deadLetterContainer string
+@description('Who may upload and read; empty: nobody.')
+param userObjectId string
+@description('The app\'s identity.')
+param appPrincipalId string
+@description('The topic\'s identity.')
+param topicPrincipalId string
+
+// Built-in roles have the same GUIDs everywhere.
+var roleIds = {
+  blobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+  blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  queueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+  tableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
+  keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
+  metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
+}
+
+// On the whole account, since the host makes containers, queues and tables of its own there: blobs for its locks and
+// keys and for the package, queues for the trigger's work and its poison messages, tables for its diagnostics.
+var appRolesOnStorage = [roleIds.blobDataOwner, roleIds.queueDataContributor, roleIds.tableDataContributor]
+
+resource storage 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
+  name: storageAccountName
+
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+
+    resource usersContainers 'containers' existing = [
+      for container in userContainers: {
+        name: container
+      }
+    ]
+
+    resource deadLetters 'containers' existing = {
+      name: deadLetterContainer
+    }
+  }
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
+  name: vaultName
+}
+
+// The names below hold the principal: an assignment cannot be handed to another one, so that an identity which was
+// deleted and made anew would be refused under the old name. principalType spares new principals the minutes until every
+// part of the directory knows them.
+
+resource appOnStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in appRolesOnStorage: {
+    scope: storage
+    name: guid(storage.id, appPrincipalId, role)
+    properties: {
+      principalId: appPrincipalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
+  }
+]
+
+resource appOnVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: vault
+  name: guid(vault.id, appPrincipalId, roleIds.keyVaultSecretsUser)
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.keyVaultSecretsUser)
+  }
+}
+
+resource appOnInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: insights
+  name: guid(insights.id, appPrincipalId, roleIds.metricsPublisher)
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.metricsPublisher)
+  }
+}
+
+resource topicOnDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: storage::blobs::deadLetters
+  name: guid(storage::blobs::deadLetters.id, topicPrincipalId, roleIds.blobDataContributor)
+  properties: {
+    principalId: topicPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.blobDataContributor)
+  }
+}
+
+// No principalType: a person, or a pipeline's service principal, which both were there before.
+resource userOnContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (container, index) in userContainers: if (!empty(userObjectId)) {
+    scope: storage::blobs::usersContainers[index]
+    name: guid(storage.id, container, userObjectId, roleIds.blobDataContributor)
+    properties: {
+      principalId: userObjectId
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.blobDataContributor)
+    }
+  }
+]
