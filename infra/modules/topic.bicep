@@ -25,24 +25,24 @@ resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!exists) {
   }
 }
 
-resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+resource found 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (exists) {
   name: name
 }
 
-// The only version with logs and metrics to a workspace; it has been a preview since 2021.
+// The only version with logs and metrics to a workspace; it has been a preview since 2021. Whoever made another topic
+// decides what is logged of it.
 #disable-next-line use-recent-api-versions
-resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
-  scope: topic
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!exists) {
+  scope: made
   name: 'transcription'
   properties: {
     workspaceId: workspaceId
     logs: [{ category: 'DeliveryFailures', enabled: true }]
     metrics: [{ category: 'AllMetrics', enabled: true }]
   }
-  dependsOn: [made]
 }
 
-@description('For alerts.')
-output id string = topic.id
+@description('For alerts. The same whoever made it.')
+output id string = made.id
 @description('The identity that writes dead letters.')
-output principalId string = exists ? topic.identity.principalId : made!.identity.principalId
+output principalId string = exists ? found!.identity.principalId : made!.identity.principalId

@@ -1,0 +1,209 @@
+"""What a compiled template deploys, as far as it can be known without Azure: modules opened, loops unrolled,
+expressions evaluated. Whatever only Azure knows (addresses, keys, the ids of principals) stays a `Later`: text that
+says where it comes from. An unknown function is an error, so that nothing is believed that was not evaluated.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+_TOKEN = re.compile(r"\s*('(?:[^']|'')*'|-?\d+|[A-Za-z_$][\w$]*|[()\[\].,])")
+
+
+class Later(str):
+    """A value that only Azure knows, named by its expression."""
+
+
+@dataclass
+class Scope:
+    """A template being read: its parameters, and where a loop stands."""
+
+    template: Json
+    given: Mapping[str, Any]
+    index: int = 0
+    modules: dict[str, "Scope"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        unknown = set(self.given) - set(self.template.get("parameters", {}))
+        assert not unknown, f"no such parameters: {unknown}"
+        for name, resource in self.resources():
+            if resource["type"] == "Microsoft.Resources/deployments":
+                given = {key: self.read(value["value"]) for key, value in resource["properties"]["parameters"].items()}
+                self.modules[name] = Scope(resource["properties"]["template"], given)
+
+    def resources(self) -> Iterator[tuple[str, Json]]:
+        """By symbol where the compiler keeps symbols, else by name."""
+        resources = self.template["resources"]
+        named = resources.items() if isinstance(resources, dict) else ((each["name"], each) for each in resources)
+        yield from ((name, resource) for name, resource in named if not resource.get("existing"))
+
+    def deployed(self) -> Iterator[Json]:
+        """Every resource, of the modules too, whose condition holds."""
+        for name, resource in self.resources():
+            if name in self.modules:
+                yield from self.modules[name].deployed()
+                continue
+            for index in range(self.read(resource.get("copy", {}).get("count", 1))):
+                self.index = index
+                if self.read(resource.get("condition", True)):
+                    kept = {
+                        key: value for key, value in resource.items() if key not in ("copy", "condition", "dependsOn")
+                    }
+                    yield self.read(kept)
+            self.index = 0
+
+    def outputs(self) -> Json:
+        """Name → value."""
+        return {name: self.read(output["value"]) for name, output in self.template.get("outputs", {}).items()}
+
+    def read(self, value: Any) -> Any:
+        """A part of the template with its expressions evaluated."""
+        if isinstance(value, dict):
+            return {self.read(key): self.read(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.read(item) for item in value]
+        if isinstance(value, str) and value.startswith("[["):
+            return value[1:]
+        if isinstance(value, str) and value.startswith("[") and value.endswith("]"):
+            return _Expression(value[1:-1], self).value()
+        return value
+
+    def parameter(self, name: str) -> Any:
+        if name in self.given:
+            return self.given[name]
+        return self.read(self.template["parameters"][name]["defaultValue"])
+
+    def variable(self, name: str) -> Any:
+        return self.read(self.template["variables"][name])
+
+    def reference(self, name: str, *rest: str) -> Any:
+        if name in self.modules:
+            return {"outputs": {key: {"value": value} for key, value in self.modules[name].outputs().items()}}
+        return Later(f"reference({', '.join((name, *rest))})")
+
+
+class _Expression:
+    """A recursive descent over one expression. What a branch not taken says is parsed, but not called: `if` is lazy."""
+
+    def __init__(self, text: str, scope: Scope) -> None:
+        self._tokens = _TOKEN.findall(text)
+        self._scope = scope
+        assert "".join(self._tokens) == re.sub(r"\s+(?=(?:[^']*'[^']*')*[^']*$)", "", text), f"cannot read {text}"
+
+    def value(self) -> Any:
+        thunk = self._term()
+        assert not self._tokens, f"left over: {self._tokens}"
+        return thunk()
+
+    def _term(self) -> Callable[[], Any]:
+        token = self._tokens.pop(0)
+        if token.startswith("'"):
+            thunk = _constant(token[1:-1].replace("''", "'"))
+        elif token.lstrip("-").isdigit():
+            thunk = _constant(int(token))
+        else:
+            thunk = self._call(token)
+        while self._tokens and self._tokens[0] in ".[":
+            thunk = self._member(thunk)
+        return thunk
+
+    def _call(self, name: str) -> Callable[[], Any]:
+        assert self._tokens.pop(0) == "("
+        arguments = []
+        while self._tokens[0] != ")":
+            arguments.append(self._term())
+            if self._tokens[0] == ",":
+                self._tokens.pop(0)
+        self._tokens.pop(0)
+        return lambda: _call(name, arguments, self._scope)
+
+    def _member(self, thunk: Callable[[], Any]) -> Callable[[], Any]:
+        if self._tokens.pop(0) == ".":
+            key = _constant(self._tokens.pop(0))
+        else:
+            key = self._term()
+            assert self._tokens.pop(0) == "]"
+
+        def member() -> Any:
+            whole = thunk()
+            return Later(f"{whole}.{key()}") if isinstance(whole, Later) else whole[key()]
+
+        return member
+
+
+def _constant(value: Any) -> Callable[[], Any]:
+    return lambda: value
+
+
+def _call(name: str, arguments: list[Callable[[], Any]], scope: Scope) -> Any:
+    if name == "if":
+        condition, then, otherwise = arguments
+        return then() if condition() else otherwise()
+    values = [argument() for argument in arguments]
+    match name:
+        case "parameters":
+            return scope.parameter(*values)
+        case "variables":
+            return scope.variable(*values)
+        case "reference":
+            return scope.reference(*values)
+        case "copyIndex":
+            return scope.index
+        case _:
+            return FUNCTIONS[name](*values)
+
+
+def _format(template: str, *values: Any) -> str:
+    text = re.sub(r"\{(\d+)\}", lambda match: str(values[int(match[1])]), template)
+    return Later(text) if any(isinstance(value, Later) for value in values) else text
+
+
+def _union(*parts: Json) -> Json:
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def _later(name: str) -> Callable[..., Later]:
+    return lambda *values: Later(f"{name}({', '.join(map(str, values))})")
+
+
+def _fail(message: str) -> None:
+    raise Refused(message)
+
+
+class Refused(Exception):
+    """The template's own `fail()`."""
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "createArray": lambda *values: list(values),
+    "createObject": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),
+    "deployer": lambda: {"objectId": "who-deploys"},
+    "deployment": lambda: {"name": "transcription-main"},
+    "div": lambda a, b: a // b,
+    "empty": lambda value: not value,
+    "equals": lambda a, b: a == b,
+    "fail": _fail,
+    "false": lambda: False,
+    "format": _format,
+    "greater": lambda a, b: a > b,
+    "guid": _later("guid"),
+    "items": lambda each: [{"key": key, "value": each[key]} for key in sorted(each)],
+    "length": len,
+    "listKeys": _later("listKeys"),
+    "min": min,
+    "mul": lambda a, b: a * b,
+    "not": lambda value: not value,
+    "null": lambda: None,
+    "replace": lambda text, old, new: text.replace(old, new),
+    "resourceGroup": lambda: {"id": "the-group", "location": "westeurope"},
+    "resourceId": lambda kind, *names: "/".join((kind, *names)),
+    "string": str,
+    "subscriptionResourceId": lambda kind, *names: "/".join((kind, *names)),
+    "tenant": lambda: Later("tenant()"),
+    "true": lambda: True,
+    "union": _union,
+    "uniqueString": lambda *_: "unique0string",
+}

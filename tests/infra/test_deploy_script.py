@@ -1,0 +1,547 @@
+"""deploy.sh rehearsed: the real script in a real bash, with stand-ins for az, func and sleep that write down each call.
+
+The answers have the shape that Azure's have by the documentation and by what others show of them. None was recorded
+from Azure.
+"""
+
+import fnmatch
+import json
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jmespath
+import pytest
+
+from tests.infra.conftest import INFRA, PROJECT
+
+pytestmark = pytest.mark.timeout(60)
+
+Answer = dict[str, Any]
+
+STANDIN = PROJECT / "tests" / "infra" / "standin.py"
+
+SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
+APP, ACCOUNT, TOPIC = "func-transcription-x", "stx", "evgt-transcription-x"
+SYSTEM_KEY, SPEECH_KEY = "system-key-canary", "speech-key-canary"
+ETAG = "0x8DE2A"
+FUNCTIONS = re.findall(r'^@app\.function_name\("([^"]+)"\)$', (PROJECT / "function_app.py").read_text(), re.MULTILINE)
+
+MAIN = "az deployment group create * --name transcription-main *"
+EVENTS = "az deployment group create * --name transcription-events *"
+PUBLISH = "func azure functionapp publish *"
+LISTED = "az functionapp function list *"
+KEYS = "az functionapp keys list *"
+REFERENCE = "az rest --method get *"
+UPLOAD = "az storage blob upload *"
+SHOW = "az storage blob show *"
+DOWNLOAD = "az storage blob download *"
+EXISTS = "az group exists *"
+GROUP = "az group show *"
+DELETED_SPEECH = "az cognitiveservices account list-deleted *"
+DELETED_VAULTS = "az keyvault list-deleted *"
+
+NOTHING: Answer = {}
+FAILED: Answer = {"error": "ERROR: it did not work", "code": 1}
+FORBIDDEN: Answer = {"error": "ERROR: (AuthorizationFailure) 403", "code": 1}
+SPEECH_GONE: Answer = {
+    "json": [
+        {
+            "id": f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.CognitiveServices/locations/westeurope"
+            f"/resourceGroups/{group}/deletedAccounts/speech-transcription-{group.lower()}"
+        }
+        for group in ("Recordings", "another")
+    ]
+}
+
+
+def vault_gone(protected: bool) -> Answer:
+    def vault(group: str, tags: dict[str, str] | None) -> Answer:
+        return {
+            "properties": {
+                "location": "westeurope",
+                "purgeProtectionEnabled": protected or None,
+                "tags": tags,
+                "vaultId": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults"
+                f"/kv-{group}",
+            }
+        }
+
+    ours = {"application": "speech-transcription"}
+    return {"json": [vault("recordings", ours), vault("another", ours), vault("recordings", None)]}
+
+
+def document(etag: str = ETAG, status: str = "Succeeded") -> Answer:
+    return {"json": {"metadata": {"source_etag": etag, "status": status}}}
+
+
+def reference(status: str) -> Answer:
+    return {"json": {"value": [{"name": "AZURE_SPEECH_KEY", "properties": {"status": status}}]}}
+
+
+def functions(*names: str) -> Answer:
+    return {"json": [{"name": f"{APP}/{name}"} for name in names]}
+
+
+def key(value: str | None) -> Answer:
+    return {"json": {"masterKey": SYSTEM_KEY, "systemKeys": {"blobs_extension": value} if value else {}}}
+
+
+USUAL: dict[str, Answer] = {
+    "az account show *": {"json": {"id": SUBSCRIPTION}},
+    "func --version": {"text": "4.7.1\n"},
+    EXISTS: {"text": "false\n"},
+    GROUP: {"json": {"location": "West Europe", "tags": {"application": "speech-transcription"}}},
+    "az functionapp list-flexconsumption-locations *": {"json": [{"name": "northeurope"}, {"name": "West Europe"}]},
+    "az functionapp list-flexconsumption-runtimes *": {"json": [{"version": "3.12"}, {"version": "3.13"}]},
+    DELETED_SPEECH: {"json": []},
+    DELETED_VAULTS: {"json": []},
+    "az group create *": NOTHING,
+    MAIN: NOTHING,
+    "az deployment group show *": {
+        "json": {
+            "properties": {
+                "outputs": {
+                    "appName": {"value": APP},
+                    "storageAccountName": {"value": ACCOUNT},
+                    "systemTopicName": {"value": TOPIC},
+                    "audioContainer": {"value": "audio"},
+                    "transcriptContainer": {"value": "transcripts"},
+                    "deadLetterContainer": {"value": "dead-letters"},
+                }
+            }
+        }
+    },
+    "az deployment group what-if *": {"text": "+ everything\n"},
+    PUBLISH: NOTHING,
+    LISTED: functions(*FUNCTIONS),
+    KEYS: key(SYSTEM_KEY),
+    EVENTS: NOTHING,
+    "az rest --method post *": NOTHING,
+    REFERENCE: reference("Resolved"),
+    UPLOAD: {"json": {"etag": f'"{ETAG}"', "request_id": "r"}},
+    SHOW: document(),
+    DOWNLOAD: {"file": '{"status": "Succeeded", "text": "Hello."}\n'},
+    "az resource list *": {"json": [{"name": ACCOUNT}]},
+    "az group delete *": NOTHING,
+    "az cognitiveservices account purge *": NOTHING,
+    "az keyvault purge *": NOTHING,
+}
+
+
+@dataclass
+class Rehearsal:
+    """What a run of the script did."""
+
+    code: int
+    output: str
+    errors: str
+    calls: list[str]
+    environments: dict[str, dict[str, str]]  # by call
+    waits: list[str]
+
+    def called(self, pattern: str) -> list[str]:
+        return [call for call in self.calls if fnmatch.fnmatchcase(call, pattern)]
+
+    @property
+    def changes(self) -> list[str]:
+        """The calls that change something, each without what follows its first option."""
+        heads = (call.partition(" --")[0] for call in self.calls if "--method get" not in call)
+        return [head for head in heads if not re.search(r" (show|exists|what-if|download|list\S*)$|^func$", head)]
+
+
+Rehearse = Callable[..., Rehearsal]
+
+
+@pytest.fixture
+def rehearse(tmp_path: Path) -> Rehearse:
+    """Runs the script with these arguments; `answers` replace the usual ones, pattern by pattern."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("az", "func"):
+        program(tools / name, f'exec "{sys.executable}" -I -S "{STANDIN}" {name} "$@"')
+    program(tools / "sleep", 'echo "$1" >> "$REHEARSAL/waits"')
+
+    def run(
+        *arguments: str, answers: Mapping[str, Answer | list[Answer]] | None = None, **environment: str
+    ) -> Rehearsal:
+        folder = tmp_path / uuid.uuid4().hex
+        folder.mkdir()
+        table = {**(answers or {}), **{pattern: USUAL[pattern] for pattern in USUAL if pattern not in (answers or {})}}
+        listed = [[pattern, each if isinstance(each, list) else [each]] for pattern, each in table.items()]
+        (folder / "answers.json").write_text(json.dumps(listed))
+        done = subprocess.run(
+            ["bash", str(INFRA / "deploy.sh"), *arguments],
+            cwd=tmp_path,
+            env={
+                "PATH": f"{tools}:/usr/bin:/bin",
+                "REHEARSAL": str(folder),
+                "SITE_PACKAGES": str(Path(jmespath.__file__).parent.parent),
+                "TMPDIR": str(folder),
+                **environment,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=50,
+        )
+        calls = [json.loads(line) for line in lines(folder / "calls.jsonl")]
+        return Rehearsal(
+            done.returncode,
+            done.stdout,
+            done.stderr,
+            [each["call"] for each in calls],
+            {each["call"]: each["environment"] for each in calls},
+            lines(folder / "waits"),
+        )
+
+    return run
+
+
+def program(path: Path, command: str) -> None:
+    path.write_text(f"#!/bin/sh\n{command}\n")
+    path.chmod(0o755)
+
+
+def lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+NEW = ("--group", "recordings", "--location", "westeurope")
+
+# --- The way it usually goes ---
+
+
+def test_a_first_run_does_everything_in_order_and_prints_the_transcript(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW)
+    assert (run.code, run.errors) == (0, "")
+    assert run.changes == [
+        "az group create",
+        "az deployment group create",
+        f"func azure functionapp publish {APP}",
+        "az deployment group create",
+        "az rest",
+        "az storage blob upload",
+    ]
+    assert '"text": "Hello."' in run.output
+    assert "✓ Ready" in run.output
+    assert run.waits == []
+
+
+def test_each_step_says_what_it_does_and_how_long_it_may_take(rehearse: Rehearse) -> None:
+    steps = re.findall(r"^▸ .+$", rehearse(*NEW).output, re.MULTILINE)
+    assert len(steps) == 11
+    assert all(re.search(r"\((seconds|.*minute.*)\) …$", step) for step in steps)
+
+
+def test_the_arguments_are_right(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW)
+    (main,), (events,) = run.called(MAIN), run.called(EVENTS)
+    assert "--resource-group recordings" in main
+    assert "--template-file infra/main.bicep --parameters infra/main.bicepparam" in main
+    assert "--template-file infra/events.bicep" in events
+    given = dict(pair.split("=") for pair in events.partition("--parameters ")[2].partition(" --sub")[0].split())
+    assert given == {
+        "appName": APP,
+        "storageAccountName": ACCOUNT,
+        "systemTopicName": TOPIC,
+        "audioContainer": "audio",
+        "deadLetterContainer": "dead-letters",
+    }
+    assert set(given) < set(re.findall(r"^param (\w+)", (INFRA / "events.bicep").read_text(), re.MULTILINE))
+    assert run.called(PUBLISH) == [
+        f"func azure functionapp publish {APP} --python --build remote --subscription {SUBSCRIPTION}"
+    ]
+    (created,) = run.called("az group create *")
+    assert "--tags application=speech-transcription" in created
+    (uploaded,) = run.called(UPLOAD)
+    assert "--auth-mode login" in uploaded
+    assert "--metadata language=en-US" in uploaded  # whatever SPEECH_LANGUAGE is
+    assert (PROJECT / re.findall(r"--file (\S+)", uploaded)[0]).is_file()
+
+
+def test_every_call_is_for_the_chosen_subscription(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, "--subscription", "another-one")
+    assert not run.called("az account *")
+    for call in run.calls:
+        assert "another-one" in call or call == "func --version", call
+
+
+def test_what_the_script_waits_for_is_what_the_project_has() -> None:
+    outputs = set(re.findall(r"^output (\w+)", (INFRA / "main.bicep").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\$\(output (\w+)\)", (INFRA / "deploy.sh").read_text())) == outputs
+    assert "transcribe" in FUNCTIONS
+
+
+def test_a_second_run_makes_no_group_and_is_as_well(rehearse: Rehearse) -> None:
+    run = rehearse("--group", "recordings", answers={EXISTS: {"text": "true\n"}})
+    assert (run.code, run.errors) == (0, "")
+    assert not run.called("az group create *")
+    assert run.called("az functionapp list-flexconsumption-runtimes --location westeurope *")
+    assert [run.environments[call] for call in run.called(MAIN)] == [
+        {"RESTORE_SPEECH": "false", "RECOVER_VAULT": "false"}
+    ]
+
+
+def test_what_was_deleted_before_is_taken_back_but_only_what_was_of_this_group(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, answers={DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(protected=True)})
+    assert [run.environments[call] for call in run.called(MAIN)] == [
+        {"RESTORE_SPEECH": "true", "RECOVER_VAULT": "true"}
+    ]
+    other = rehearse(
+        "--group",
+        "a-third",
+        "--location",
+        "westeurope",
+        answers={DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(True)},
+    )
+    assert other.environments[other.called(MAIN)[0]] == {"RESTORE_SPEECH": "false", "RECOVER_VAULT": "false"}
+
+
+def test_it_goes_on_where_deleted_resources_may_not_be_listed(rehearse: Rehearse) -> None:
+    assert rehearse(*NEW, answers={DELETED_SPEECH: FORBIDDEN, DELETED_VAULTS: FORBIDDEN}).code == 0
+
+
+def test_what_would_change_is_shown_and_nothing_changed(rehearse: Rehearse) -> None:
+    run = rehearse("--group", "recordings", "--what-if", answers={EXISTS: {"text": "true\n"}})
+    assert run.code == 0
+    assert run.changes == []
+    assert "+ everything" in run.output
+    new = rehearse(*NEW, "--what-if")
+    assert (new.code, new.changes) == (1, [])
+    assert "az group create -n recordings -l westeurope" in new.errors
+
+
+# --- Slowness ---
+
+
+def test_everything_that_takes_its_time_is_waited_for(rehearse: Rehearse) -> None:
+    run = rehearse(
+        *NEW,
+        answers={
+            PUBLISH: [{"error": "Can't find app with name", "code": 1}, {"error": "502", "code": 1}, NOTHING],
+            LISTED: [FAILED, functions(), functions(*FUNCTIONS)],
+            KEYS: [FAILED, key(None), {"json": {"systemKeys": None}}, key(SYSTEM_KEY)],
+            EVENTS: [{"error": "URL validation", "code": 1}, NOTHING],
+            REFERENCE: [reference("AccessToKeyVaultDenied"), {"json": {"value": []}}, reference("Resolved")],
+            UPLOAD: [FORBIDDEN, FORBIDDEN, USUAL[UPLOAD]],
+            SHOW: [FAILED, document("an-older-upload"), document()],
+        },
+    )
+    assert (run.code, run.errors) == (0, "")
+    assert len(run.called(PUBLISH)) == 3
+    assert len(run.called("az rest --method post *")) == 3  # each look is at a fresh reading of the vault
+    assert run.waits == ["30", "30", "10", "10", "10", "10", "10", "30", "30", "30", "30", "30", "5", "5"]
+
+
+def test_a_publication_that_only_seemed_to_work_is_done_again(rehearse: Rehearse) -> None:
+    nothing_listed = [functions()] * 12
+    run = rehearse(*NEW, answers={LISTED: [*nothing_listed, functions(*FUNCTIONS)]})
+    assert run.code == 0
+    assert len(run.called(PUBLISH)) == 2
+
+
+def test_one_function_of_several_is_not_enough(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, answers={LISTED: functions(*FUNCTIONS[:-1], "another")})
+    assert run.code == 1
+    assert len(run.called(PUBLISH)) == 3
+    assert "does not list its functions" in run.errors
+    assert "log tail" in run.errors
+
+
+# --- Failure at each step ---
+
+STEPS: dict[str, tuple[str, str]] = {
+    "az account show *": ("not logged in", "az login"),
+    EXISTS: ("cannot be looked into", "--subscription"),
+    "az functionapp list-flexconsumption-locations *": ("cannot list the regions", "az upgrade"),
+    "az functionapp list-flexconsumption-runtimes *": ("cannot list the runtimes", "az upgrade"),
+    "az group create *": ("could not be made", "Contributor"),
+    MAIN: ("could not be deployed", "run this script again"),
+    "az deployment group show *": ("outputs cannot be read", "again"),
+    PUBLISH: ("could not publish", "Wait ten minutes"),
+    LISTED: ("does not list its functions", "log stream"),
+    KEYS: ("has not made its key", "restart"),
+    EVENTS: ("did not accept the subscription", "run this script again"),
+    "az rest --method post *": ("cannot read the Speech key", "AccessToKeyVaultDenied"),
+    REFERENCE: ("cannot read the Speech key", "AccessToKeyVaultDenied"),
+    UPLOAD: ("could not be uploaded", "half an hour"),
+    SHOW: ("no transcript after five minutes", "docs/deploy.md"),
+    DOWNLOAD: ("cannot be read", "again"),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_failed_step_ends_it_with_what_azure_said_and_what_to_do(rehearse: Rehearse, step: str) -> None:
+    run = rehearse(*NEW, answers={step: FAILED})
+    what, advice = STEPS[step]
+    assert run.code == 1
+    assert what in run.errors
+    assert advice in run.errors
+    assert "it did not work" in run.errors
+    assert fnmatch.fnmatchcase(run.calls[-1], step)  # nothing was tried after it
+    assert "✓" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("FlagMustBeSetForRestore: …", "account purge"),
+        ("CanNotCreateMultipleFreeAccounts", "speechSku = 'S0'"),
+        ("maximumInstanceCount must be between 40 and 1000", "maximumInstances = 40"),
+        ("A system topic already exists for source", "existingSystemTopic"),
+        ("does not have authorization to perform action 'Microsoft.Authorization/roleAssignments/write'", "Owner"),
+        ("VaultAlreadyExists", "keyvault recover"),
+        ("main.bicep(3,1) : Error BCP057", "az bicep upgrade"),
+    ],
+)
+def test_known_errors_of_the_deployment_are_explained(rehearse: Rehearse, error: str, advice: str) -> None:
+    run = rehearse(*NEW, answers={MAIN: {"error": error, "code": 1}})
+    assert run.code == 1
+    assert error in run.errors
+    assert advice in run.errors
+
+
+def test_a_sample_that_fails_is_shown_and_is_a_failure(rehearse: Rehearse) -> None:
+    failed = {"file": '{"status": "Failed", "error": {"code": "Configuration"}}\n'}
+    run = rehearse(*NEW, answers={SHOW: document(status="Failed"), DOWNLOAD: failed})
+    assert run.code == 1
+    assert "Configuration" in run.output
+    assert "The sample ended as Failed" in run.errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answers", "said"),
+    [
+        ((), {}, "Which resource group?"),
+        (("--group",), {}, "needs a value"),
+        (("--grop", "x"), {}, "no option --grop"),
+        ((*NEW, "--parameters", "no.bicepparam"), {}, "no file no.bicepparam"),
+        (("--group", "recordings"), {}, "Say where to make it"),
+        (("--group", "r", "--location", "uksouth"), {}, "Take one of: northeurope westeurope"),
+        (("--group", "r", "--location", "uksouth"), {EXISTS: {"text": "true\n"}}, "is in westeurope, not in uksouth"),
+        (NEW, {"func --version": {"text": "3.0.1\n"}}, "not version 4"),
+        (NEW, {"az functionapp list-flexconsumption-runtimes *": {"json": [{"version": "3.12"}]}}, "no Python 3.13"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_changed(
+    rehearse: Rehearse, arguments: tuple[str, ...], answers: dict[str, Answer], said: str
+) -> None:
+    run = rehearse(*arguments, answers=answers)
+    assert run.code == 1
+    assert said in run.errors
+    assert run.changes == []
+
+
+def test_regions_may_be_written_as_the_portal_shows_them(rehearse: Rehearse) -> None:
+    assert rehearse("--group", "recordings", "--location", "West Europe").code == 0
+
+
+@pytest.mark.parametrize("missing", ["az", "func"])
+def test_a_missing_tool_is_named_with_its_address(tmp_path: Path, missing: str) -> None:
+    for tool in {"az", "func"} - {missing}:
+        program(tmp_path / tool, "exit 0")
+    for tool in ("bash", "cat", "dirname", "mktemp", "rm", "sed", "tail", "tr"):  # this machine may have az
+        (tmp_path / tool).symlink_to(str(shutil.which(tool)))
+    done = subprocess.run(
+        ["bash", str(INFRA / "deploy.sh"), *NEW],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 1
+    assert f"There is no {missing}." in done.stderr
+    assert "https://aka.ms/" in done.stderr
+
+
+# --- Secrets ---
+
+
+def test_no_key_is_in_a_command_line_or_in_what_is_printed(rehearse: Rehearse) -> None:
+    for answers in ({}, {EVENTS: FAILED}, {REFERENCE: reference("SecretNotFound")}, {MAIN: FAILED}):
+        run = rehearse(*NEW, answers=answers, EXISTING_SPEECH_KEY=SPEECH_KEY)
+        assert run.environments[run.called(MAIN)[0]]["EXISTING_SPEECH_KEY"] == SPEECH_KEY
+        for text in (run.output, run.errors, *run.calls):
+            assert SYSTEM_KEY not in text
+            assert SPEECH_KEY not in text
+
+
+# --- Taking away ---
+
+THERE = {EXISTS: {"text": "true\n"}}
+
+
+def test_delete_deletes_the_group_and_purges_what_azure_keeps(rehearse: Rehearse) -> None:
+    gone = {DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: [vault_gone(protected=False), {"json": []}]}
+    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **gone})
+    assert (run.code, run.errors) == (0, "")
+    assert run.changes == ["az group delete", "az cognitiveservices account purge", "az keyvault purge"]
+    assert ACCOUNT in run.output  # what is deleted is listed before
+    assert "--name speech-transcription-recordings" in run.called("az cognitiveservices account purge *")[0]
+    assert "--name kv-recordings" in run.called("az keyvault purge *")[0]
+
+
+def test_a_protected_vault_is_left_and_said(rehearse: Rehearse) -> None:
+    run = rehearse(
+        "--group", "recordings", "--delete", "--yes", answers={**THERE, DELETED_VAULTS: vault_gone(protected=True)}
+    )
+    assert run.code == 0
+    assert not run.called("az keyvault purge *")
+    assert "kv-recordings is protected" in run.output
+
+
+def test_a_group_that_is_not_ours_is_not_deleted(rehearse: Rehearse) -> None:
+    foreign = {GROUP: {"json": {"location": "westeurope", "tags": None}}}
+    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **foreign})
+    assert (run.code, run.changes) == (1, [])
+    assert "az resource list" in run.errors
+
+
+def test_nothing_is_deleted_without_being_asked(rehearse: Rehearse) -> None:
+    run = rehearse("--group", "recordings", "--delete", answers=THERE)
+    assert (run.code, run.changes) == (1, [])
+    assert "--yes" in run.errors
+
+
+def test_deleting_again_purges_what_is_left(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, "--delete", answers={DELETED_SPEECH: SPEECH_GONE})
+    assert (run.code, run.changes) == (0, ["az cognitiveservices account purge"])
+    assert rehearse("--group", "recordings", "--delete").code == 1
+
+
+@pytest.mark.parametrize("step", ["az group delete *", "az cognitiveservices account purge *", "az keyvault purge *"])
+def test_a_failed_deletion_says_what_to_do(rehearse: Rehearse, step: str) -> None:
+    gone = {DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(protected=False)}
+    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **gone, step: FAILED})
+    assert run.code == 1
+    assert "→" in run.errors
+    assert fnmatch.fnmatchcase(run.calls[-1], step)
+
+
+# --- The script itself ---
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    command = Path(sys.executable).parent / "shellcheck"
+    done = subprocess.run([command, str(INFRA / "deploy.sh")], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_help_needs_no_tool(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", str(INFRA / "deploy.sh"), "--help"],
+        env={"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert done.returncode == 0
+    for option in ("--group", "--location", "--parameters", "--subscription", "--what-if", "--delete", "--yes"):
+        assert option in done.stdout

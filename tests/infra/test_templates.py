@@ -1,0 +1,532 @@
+"""What the templates deploy, read from what the real compiler makes of them. Nothing here has been near Azure."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.arm import Json, Later, Refused, Scope
+from tests.infra.conftest import INFRA, PROJECT
+
+EVENT_PARAMETERS = {
+    "appName": "the-app",
+    "systemTopicName": "the-topic",
+    "storageAccountName": "the-account",
+    "audioContainer": "audio",
+    "deadLetterContainer": "dead-letters",
+}
+ROLES = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+}
+
+
+class Deployment:
+    """A template's resources for some parameters."""
+
+    def __init__(self, template: Json, **parameters: Any) -> None:
+        self.scope = Scope(template, parameters)
+        self.resources = list(self.scope.deployed())
+
+    def all(self, kind: str) -> list[Json]:
+        return [resource for resource in self.resources if resource["type"] == kind]
+
+    def one(self, kind: str) -> Json:
+        (resource,) = self.all(kind)
+        return resource
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return self.one("Microsoft.Web/sites/config")["properties"]
+
+    @property
+    def requests_in_flight(self) -> int:
+        scale = self.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+        return scale["maximumInstanceCount"] * int(self.settings["SPEECH_MAX_CONCURRENT_REQUESTS"])
+
+
+@pytest.fixture(scope="module")
+def usual(main_template: Json) -> Deployment:
+    return Deployment(main_template)
+
+
+@pytest.fixture(scope="module")
+def events(events_template: Json) -> Json:
+    return Deployment(events_template, **EVENT_PARAMETERS).resources[0]["properties"]
+
+
+# --- The compiler and its rules ---
+
+
+@pytest.mark.parametrize("file", ["main.bicep", "events.bicep"])
+def test_the_linter_has_nothing_to_say(bicep: str, file: str) -> None:
+    done = subprocess.run([bicep, "lint", str(INFRA / file)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_rule_is_an_error_and_the_compiler_obeys(bicep: str, tmp_path: Path) -> None:
+    config = (INFRA / "bicepconfig.json").read_text()
+    assert {rule["level"] for rule in json.loads(config)["analyzers"]["core"]["rules"].values()} == {"error"}
+    (tmp_path / "bicepconfig.json").write_text(config)
+    (tmp_path / "careless.bicep").write_text("param unused string\n")
+    done = subprocess.run(
+        [bicep, "build", str(tmp_path / "careless.bicep")], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "Error no-unused-params" in done.stderr
+
+
+def test_the_parameter_file_fits_and_takes_the_key_from_the_environment(bicep: str) -> None:
+    done = subprocess.run(
+        [bicep, "build-params", str(INFRA / "main.bicepparam"), "--stdout"],
+        env={"HOME": str(Path.home()), "PATH": "/usr/bin:/bin", "EXISTING_SPEECH_KEY": "k", "RECOVER_VAULT": "true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    given = json.loads(json.loads(done.stdout)["parametersJson"])["parameters"]
+    assert given["existingSpeechKey"]["value"] == "k"
+    assert (given["restoreSpeech"]["value"], given["recoverVault"]["value"]) == (False, True)
+
+
+def with_modules(template: Json) -> Iterator[Json]:
+    yield template
+    resources = template["resources"]
+    for each in resources.values() if isinstance(resources, dict) else resources:
+        if each["type"] == "Microsoft.Resources/deployments":
+            yield from with_modules(each["properties"]["template"])
+
+
+def test_no_key_leaves_through_an_output_or_comes_in_through_an_ordinary_parameter(
+    main_template: Json, events_template: Json
+) -> None:
+    templates = [*with_modules(main_template), *with_modules(events_template)]
+    assert len(templates) == 9
+    for template in templates:
+        assert "listKeys" not in json.dumps(template.get("outputs", {}))
+        kinds = {name: each.get("type") for name, each in template.get("parameters", {}).items()}
+        assert {kinds[name] for name in kinds if name in ("existingKey", "existingSpeechKey")} <= {"securestring"}
+
+
+# --- App settings ---
+
+
+def test_the_app_gets_every_setting_of_the_contract_and_no_other(usual: Deployment) -> None:
+    sample = json.loads((PROJECT / "local.settings.sample.json").read_text())["Values"]
+    contract = set(sample) - {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AudioStorage"}
+    storage = {f"AzureWebJobsStorage__{name}" for name in ("accountName", "tableServiceUri")}
+    for prefix in ("AzureWebJobsStorage", "AudioStorage"):
+        storage |= {f"{prefix}__{name}" for name in ("blobServiceUri", "queueServiceUri", "credential", "clientId")}
+    telemetry = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
+    assert set(usual.settings) == contract | storage | telemetry
+
+
+def test_what_nobody_chose_has_the_contracts_default(usual: Deployment) -> None:
+    sample = json.loads((PROJECT / "local.settings.sample.json").read_text())["Values"]
+    decided_here = {"AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "BLOB_TRIGGER_SOURCE"}
+    for name, value in usual.settings.items():
+        if name in sample and name not in decided_here:
+            assert value == sample[name], name
+    assert usual.settings["BLOB_TRIGGER_SOURCE"] == "EventGrid"
+
+
+def test_every_setting_is_text(usual: Deployment) -> None:
+    assert all(isinstance(value, str) for value in usual.settings.values())
+
+
+def test_a_chosen_setting_arrives(main_template: Json) -> None:
+    chosen = {"SPEECH_LANGUAGE": "fr-FR", "AUDIO_CONTAINER": "uploads"}
+    deployment = Deployment(main_template, settings=chosen)
+    assert chosen.items() <= deployment.settings.items()
+    assert deployment.scope.outputs()["audioContainer"] == "uploads"
+    names = [
+        each["name"].split("/")[-1]
+        for each in deployment.all("Microsoft.Storage/storageAccounts/blobServices/containers")
+    ]
+    assert "uploads" in names
+    assert "audio" not in names
+
+
+def test_only_known_settings_can_be_chosen_and_none_that_lifts_the_cap(main_template: Json) -> None:
+    settings = main_template["definitions"]["Settings"]
+    assert settings["additionalProperties"] is False
+    decided_here = {"AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "BLOB_TRIGGER_SOURCE", "SPEECH_MAX_CONCURRENT_REQUESTS"}
+    sample = json.loads((PROJECT / "local.settings.sample.json").read_text())["Values"]
+    plain = {name for name in sample if name.isupper() and name != "FUNCTIONS_WORKER_RUNTIME"}
+    assert set(settings["properties"]) == plain - decided_here
+
+
+def test_what_flex_consumption_refuses_is_absent(usual: Deployment) -> None:
+    app = usual.one("Microsoft.Web/sites")["properties"]
+    assert set(app["siteConfig"]) == {"minTlsVersion", "scmMinTlsVersion", "http20Enabled"}
+    refused = (
+        "FUNCTIONS_WORKER_RUNTIME",
+        "FUNCTIONS_EXTENSION_VERSION",
+        "SCM_",
+        "ENABLE_ORYX",
+        "WEBSITE_",
+        "AzureWebJobsStorage",
+    )
+    assert not [
+        name for name in usual.settings if name.startswith(refused) and not name.startswith("AzureWebJobsStorage__")
+    ]
+
+
+# --- The Speech quota ---
+
+
+def test_by_default_the_app_asks_for_nearly_the_whole_quota(usual: Deployment) -> None:
+    assert usual.requests_in_flight == 12 * 8
+
+
+@pytest.mark.parametrize("maximum", [1, 2, 12, 40, 1000])
+def test_the_free_tier_gets_one_request_at_a_time_whatever_is_asked_for(main_template: Json, maximum: int) -> None:
+    for quota in (1, 100, 10_000):
+        deployment = Deployment(main_template, speechSku="F0", maximumInstances=maximum, speechConcurrentRequests=quota)
+        assert deployment.requests_in_flight == 1
+
+
+@pytest.mark.parametrize("quota", [1, 2, 7, 39, 40, 99, 100, 101, 999, 10_000])
+def test_instances_times_requests_never_exceed_the_quota_and_waste_less_than_half(
+    main_template: Json, quota: int
+) -> None:
+    for maximum in (1, 2, 3, 12, 40, 64, 99, 100, 333, 1000):
+        deployment = Deployment(main_template, maximumInstances=maximum, speechConcurrentRequests=quota)
+        assert quota / 2 < deployment.requests_in_flight <= quota
+
+
+def test_the_arithmetic_is_right_for_every_value_that_the_parameters_allow(main_template: Json) -> None:
+    variables = main_template["variables"]
+    assert variables["instances"] == "[min(parameters('maximumInstances'), variables('quota'))]"
+    assert variables["requestsPerInstance"] == "[div(variables('quota'), variables('instances'))]"
+    limits = main_template["parameters"]
+    assert (limits["maximumInstances"]["minValue"], limits["maximumInstances"]["maxValue"]) == (1, 1000)
+    assert limits["speechConcurrentRequests"]["minValue"] == 1
+    # That very arithmetic, without the detour over the template.
+    for quota in range(1, 401):
+        for maximum in range(1, 401):
+            instances = min(maximum, quota)
+            assert 1 <= instances * (quota // instances) <= quota
+
+
+# --- The app ---
+
+
+def test_the_values_that_the_compiler_does_not_know_are_right(usual: Deployment, main_template: Json) -> None:
+    plan, app = usual.one("Microsoft.Web/serverfarms"), usual.one("Microsoft.Web/sites")
+    assert (plan["kind"], plan["sku"], plan["properties"]) == (
+        "functionapp",
+        {"name": "FC1", "tier": "FlexConsumption"},
+        {"reserved": True},
+    )
+    assert app["kind"] == "functionapp,linux"
+    config = app["properties"]["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": "3.13"}
+    assert config["scaleAndConcurrency"]["instanceMemoryMB"] in (512, 2048, 4096)
+    assert main_template["parameters"]["instanceMemoryMB"]["allowedValues"] == [512, 2048, 4096]
+    assert config["deployment"]["storage"]["type"] == "blobContainer"
+    assert config["deployment"]["storage"]["value"] == "reference(storage).primaryEndpoints.blobapp-package"
+    assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+
+
+def test_everything_is_done_with_the_one_identity(usual: Deployment) -> None:
+    app = usual.one("Microsoft.Web/sites")
+    kind = "Microsoft.ManagedIdentity/userAssignedIdentities"
+    identity = f"{kind}/{usual.one(kind)['name']}"
+    assert app["identity"] == {"type": "UserAssigned", "userAssignedIdentities": {identity: {}}}
+    assert app["properties"]["keyVaultReferenceIdentity"] == identity
+    assert (
+        app["properties"]["functionAppConfig"]["deployment"]["storage"]["authentication"][
+            "userAssignedIdentityResourceId"
+        ]
+        == identity
+    )
+    for prefix in ("AzureWebJobsStorage", "AudioStorage"):
+        assert usual.settings[f"{prefix}__credential"] == "managedidentity"
+        assert usual.settings[f"{prefix}__clientId"] == "reference(identity).clientId"
+    assert (
+        usual.settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]
+        == "Authorization=AAD;ClientId=reference(identity).clientId"
+    )
+
+
+def test_the_app_comes_after_the_roles_and_the_roles_after_what_they_are_on(main_template: Json) -> None:
+    resources = main_template["resources"]
+    assert "roles" in resources["app"]["dependsOn"]
+    assert {"identity", "speech", "topic"} <= set(resources["roles"]["dependsOn"])
+    assert {"monitoring", "storage"} <= set(resources["topic"]["dependsOn"])
+
+
+def test_only_encrypted_connections_are_taken(usual: Deployment, events: Json) -> None:
+    app, storage = (
+        usual.one("Microsoft.Web/sites")["properties"],
+        usual.one("Microsoft.Storage/storageAccounts")["properties"],
+    )
+    assert app["httpsOnly"] is storage["supportsHttpsTrafficOnly"] is True
+    assert (app["siteConfig"]["minTlsVersion"], app["siteConfig"]["scmMinTlsVersion"]) == ("1.2", "1.2")
+    assert storage["minimumTlsVersion"] == "TLS1_2"
+    assert events["destination"]["properties"]["minimumTlsVersionAllowed"] == "1.2"
+
+
+def test_what_can_do_without_keys_has_them_switched_off(usual: Deployment) -> None:
+    storage = usual.one("Microsoft.Storage/storageAccounts")["properties"]
+    assert storage["allowSharedKeyAccess"] is storage["allowBlobPublicAccess"] is False
+    assert usual.one("Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
+    assert usual.one("Microsoft.OperationalInsights/workspaces")["properties"]["features"]["disableLocalAuth"] is True
+    assert usual.one("Microsoft.Web/sites/basicPublishingCredentialsPolicies")["properties"] == {"allow": False}
+
+
+# --- Storage ---
+
+
+def test_the_containers_and_the_poison_queue_are_there(usual: Deployment) -> None:
+    containers = usual.all("Microsoft.Storage/storageAccounts/blobServices/containers")
+    assert {each["name"].split("/")[-1] for each in containers} == {
+        "audio",
+        "transcripts",
+        "app-package",
+        "dead-letters",
+    }
+    assert {each["properties"]["publicAccess"] for each in containers} == {"None"}
+    assert usual.one("Microsoft.Storage/storageAccounts/queueServices/queues")["name"].endswith(
+        "/webjobs-blobtrigger-poison"
+    )
+
+
+def test_the_package_goes_to_a_container_that_is_there(usual: Deployment) -> None:
+    value = usual.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]["deployment"]["storage"]["value"]
+    containers = [
+        each["name"].split("/")[-1] for each in usual.all("Microsoft.Storage/storageAccounts/blobServices/containers")
+    ]
+    assert [name for name in containers if value.endswith(name)] == ["app-package"]
+
+
+def test_uploads_are_kept_unless_days_are_named_and_then_only_they_are_deleted(
+    usual: Deployment, main_template: Json
+) -> None:
+    assert not usual.all("Microsoft.Storage/storageAccounts/managementPolicies")
+    policy = Deployment(main_template, deleteAudioAfterDays=30).one(
+        "Microsoft.Storage/storageAccounts/managementPolicies"
+    )
+    (rule,) = policy["properties"]["policy"]["rules"]
+    assert rule["definition"]["filters"] == {"blobTypes": ["blockBlob"], "prefixMatch": ["audio/"]}
+    assert rule["definition"]["actions"]["baseBlob"]["delete"] == {"daysAfterModificationGreaterThan": 30}
+
+
+def test_names_keep_to_the_lengths_that_azure_allows(usual: Deployment) -> None:
+    longest = {"Microsoft.Storage/storageAccounts": 24, "Microsoft.KeyVault/vaults": 24, "Microsoft.Web/sites": 43}
+    for kind, length in longest.items():
+        assert len(usual.one(kind)["name"]) <= length  # the suffix stands in for uniqueString's 13 characters
+    assert usual.one("Microsoft.Storage/storageAccounts")["name"].isalnum()
+
+
+# --- Roles ---
+
+
+def grants(deployment: Deployment) -> set[tuple[str, str, str]]:
+    """(principal, role, kind of thing or container)"""
+    return {
+        (
+            {"reference(identity).principalId": "app", "who-deploys": "user"}.get(
+                each["properties"]["principalId"], "topic"
+            ),
+            ROLES[each["properties"]["roleDefinitionId"].split("/")[-1]],
+            each["scope"].split("/")[-1] if "/containers/" in each["scope"] else each["scope"].split("/")[1],
+        )
+        for each in deployment.all("Microsoft.Authorization/roleAssignments")
+    }
+
+
+def test_nobody_may_more_than_this(usual: Deployment) -> None:
+    assert grants(usual) == {
+        ("app", "Storage Blob Data Owner", "storageAccounts"),
+        ("app", "Storage Queue Data Contributor", "storageAccounts"),
+        ("app", "Storage Table Data Contributor", "storageAccounts"),
+        ("app", "Key Vault Secrets User", "vaults"),
+        ("app", "Monitoring Metrics Publisher", "components"),
+        ("topic", "Storage Blob Data Contributor", "dead-letters"),
+        ("user", "Storage Blob Data Contributor", "audio"),
+        ("user", "Storage Blob Data Contributor", "transcripts"),
+    }
+
+
+def test_a_deployment_can_give_nobody_access_to_recordings(main_template: Json) -> None:
+    assert not [grant for grant in grants(Deployment(main_template, userObjectId="")) if grant[0] == "user"]
+
+
+def test_an_assignments_name_changes_with_its_principal(usual: Deployment) -> None:
+    for each in usual.all("Microsoft.Authorization/roleAssignments"):
+        assert each["properties"]["principalId"] in each["name"]
+    names = [each["name"] for each in usual.all("Microsoft.Authorization/roleAssignments")]
+    assert len(set(names)) == len(names)
+
+
+def test_new_principals_are_named_by_their_kind(usual: Deployment) -> None:
+    for each in usual.all("Microsoft.Authorization/roleAssignments"):
+        is_user = each["properties"]["principalId"] == "who-deploys"
+        assert each["properties"].get("principalType") == (None if is_user else "ServicePrincipal")
+
+
+# --- Speech and the vault ---
+
+
+def secret(deployment: Deployment) -> str:
+    return deployment.one("Microsoft.KeyVault/vaults/secrets")["properties"]["value"]
+
+
+def test_the_key_goes_from_speech_to_the_vault_and_the_app_gets_a_reference_without_version(usual: Deployment) -> None:
+    assert secret(usual) == "listKeys(account, 2026-07-01).key1"
+    assert usual.settings["AZURE_SPEECH_KEY"] == "@Microsoft.KeyVault(SecretUri=reference(secret).secretUri)"
+    assert isinstance(usual.settings["AZURE_SPEECH_KEY"], Later)
+
+
+def test_the_second_key_can_be_used(main_template: Json) -> None:
+    assert secret(Deployment(main_template, speechKey="key2")).endswith(".key2")
+
+
+@pytest.mark.parametrize("sku", ["F0", "S0"])
+def test_the_speech_resource_takes_keys_and_has_the_chosen_sku(main_template: Json, sku: str) -> None:
+    account = Deployment(main_template, speechSku=sku).one("Microsoft.CognitiveServices/accounts")
+    assert (account["kind"], account["sku"]) == ("SpeechServices", {"name": sku})
+    assert account["properties"]["disableLocalAuth"] is False
+    assert account["properties"]["restore"] is None
+    assert main_template["parameters"]["speechSku"]["allowedValues"] == ["F0", "S0"]
+
+
+def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_template: Json) -> None:
+    deployment = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
+    assert not deployment.all("Microsoft.CognitiveServices/accounts")
+    assert secret(deployment) == "their-key"
+    assert deployment.settings["AZURE_SPEECH_REGION"] == "uksouth"
+    assert "their-key" not in json.dumps(deployment.settings)
+    assert main_template["parameters"]["existingSpeechKey"]["type"] == "securestring"
+
+
+def test_a_region_without_its_key_is_refused(main_template: Json) -> None:
+    with pytest.raises(Refused, match="not existingSpeechKey"):
+        Deployment(main_template, existingSpeechRegion="uksouth")
+
+
+def test_what_was_deleted_is_taken_back_when_asked_for(main_template: Json) -> None:
+    deployment = Deployment(main_template, restoreSpeech=True, recoverVault=True)
+    assert deployment.one("Microsoft.CognitiveServices/accounts")["properties"]["restore"] is True
+    assert deployment.one("Microsoft.KeyVault/vaults")["properties"]["createMode"] == "recover"
+
+
+def test_the_vault_is_opened_by_roles_only_and_protected_unless_not_wanted(
+    usual: Deployment, main_template: Json
+) -> None:
+    vault = usual.one("Microsoft.KeyVault/vaults")["properties"]
+    assert vault["enableRbacAuthorization"] is vault["enablePurgeProtection"] is True
+    assert vault["createMode"] == "default"
+    assert "accessPolicies" not in vault
+    bare = Deployment(main_template, vaultPurgeProtection=False).one("Microsoft.KeyVault/vaults")
+    assert bare["properties"]["enablePurgeProtection"] is None  # false is refused
+
+
+# --- Events ---
+
+
+def test_the_topic_can_write_dead_letters_and_is_the_accounts(usual: Deployment) -> None:
+    topic = usual.one("Microsoft.EventGrid/systemTopics")
+    assert topic["identity"] == {"type": "SystemAssigned"}
+    assert topic["properties"]["topicType"] == "Microsoft.Storage.StorageAccounts"
+    assert topic["properties"]["source"].startswith("Microsoft.Storage/storageAccounts/")
+
+
+def test_an_existing_topic_is_used_and_left_as_it_is(main_template: Json) -> None:
+    deployment = Deployment(main_template, existingSystemTopic="defenders")
+    assert not deployment.all("Microsoft.EventGrid/systemTopics")
+    assert not deployment.all("Microsoft.Insights/diagnosticSettings")
+    assert deployment.scope.outputs()["systemTopicName"] == "defenders"
+    assert ("topic", "Storage Blob Data Contributor", "dead-letters") in grants(deployment)
+
+
+def test_only_finished_blobs_of_the_watched_container_are_events(events: Json) -> None:
+    assert events["filter"]["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
+    assert events["filter"]["subjectBeginsWith"] == "/blobServices/default/containers/audio/blobs/"
+    (advanced,) = events["filter"]["advancedFilters"]
+    assert (advanced["operatorType"], advanced["key"]) == ("StringIn", "data.api")
+    assert set(advanced["values"]) == {"PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose"}
+
+
+def test_the_webhook_is_the_blob_extensions_and_its_key_stays_in_azure(events: Json, events_template: Json) -> None:
+    url = events["destination"]["properties"]["endpointUrl"]
+    assert events["destination"]["endpointType"] == "WebHook"
+    assert url == (
+        "https://reference(Microsoft.Web/sites/the-app, 2025-03-01).defaultHostName/runtime/webhooks/blobs"
+        "?functionName=Host.Functions.transcribe"
+        "&code=listKeys(Microsoft.Web/sites/the-app/host/default, 2025-03-01).systemKeys.blobs_extension"
+    )
+    assert "outputs" not in events_template
+
+
+def test_an_event_is_tried_as_long_as_can_be_and_then_kept(events: Json) -> None:
+    assert events["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+    letter = events["deadLetterWithResourceIdentity"]
+    assert letter["identity"] == {"type": "SystemAssigned"}
+    assert letter["deadLetterDestination"]["endpointType"] == "StorageBlob"
+    assert letter["deadLetterDestination"]["properties"] == {
+        "resourceId": "Microsoft.Storage/storageAccounts/the-account",
+        "blobContainerName": "dead-letters",
+    }
+
+
+# --- Alerts ---
+
+
+def test_every_query_is_saved_as_it_is_in_its_file_and_can_be_saved_again(usual: Deployment) -> None:
+    saved = usual.all("Microsoft.OperationalInsights/workspaces/savedSearches")
+    files = {f"transcription-{file.stem}": file.read_text() for file in (INFRA / "queries").glob("*.kql")}
+    assert {each["name"].split("/")[-1]: each["properties"]["query"] for each in saved} == files
+    assert {each["properties"]["etag"] for each in saved} == {"*"}
+
+
+def test_each_watched_trouble_has_its_alert(usual: Deployment) -> None:
+    rules = {each["name"]: each for each in usual.all("Microsoft.Insights/scheduledQueryRules")}
+    assert set(rules) == {
+        f"transcription-{name}" for name in ("failed-documents", "poison-queue", "throttling", "audio-seconds")
+    }
+    for name, rule in rules.items():
+        assert rule["kind"] == "LogAlert"
+        assert rule["properties"]["skipQueryValidation"] is True
+        (criterion,) = rule["properties"]["criteria"]["allOf"]
+        assert criterion["query"] == (INFRA / "queries" / f"{name.removeprefix('transcription-')}.kql").read_text()
+    metrics = [
+        each["properties"]["criteria"]["allOf"][0]["metricName"]
+        for each in usual.all("Microsoft.Insights/metricAlerts")
+    ]
+    assert set(metrics) == {"DeadLetteredCount", "DroppedEventCount"}
+
+
+def test_the_audio_alert_counts_seconds(main_template: Json) -> None:
+    rules = Deployment(main_template, alertAudioHoursPerDay=3).all("Microsoft.Insights/scheduledQueryRules")
+    (criterion,) = next(each for each in rules if each["name"].endswith("audio-seconds"))["properties"]["criteria"][
+        "allOf"
+    ]
+    assert (criterion["threshold"], criterion["metricMeasureColumn"]) == (3 * 3600, "AudioSecondsSent")
+    assert "AudioSecondsSent =" in criterion["query"]
+
+
+@pytest.mark.parametrize("email", ["", "operator@example.com"])
+def test_alerts_are_sent_where_an_address_is_given(main_template: Json, email: str) -> None:
+    deployment = Deployment(main_template, alertEmail=email)
+    assert len(deployment.all("Microsoft.Insights/actionGroups")) == bool(email)
+    for rule in deployment.all("Microsoft.Insights/scheduledQueryRules"):
+        assert len(rule["properties"]["actions"]["actionGroups"]) == bool(email)
+    for rule in deployment.all("Microsoft.Insights/metricAlerts"):
+        assert len(rule["properties"]["actions"]) == bool(email)
+
+
+def test_everything_that_can_be_is_marked_as_belonging_together(usual: Deployment) -> None:
+    for each in usual.resources:
+        if "location" in each:
+            assert each["tags"] == {"application": "speech-transcription"}, each["type"]
