@@ -39,11 +39,11 @@ step() { printf '\n▸ %s (%s) …\n' "$1" "$2"; }
 
 say() { printf '  %s\n' "$*"; }
 
-# What failed, and what to do.
+# What failed, and what to do. Should an error quote the webhook's address, then without the key in it.
 fail() {
   printf '\n✗ %s\n' "$1" >&2
   if [ -s "$work/error" ]; then
-    tail -n 25 "$work/error" | sed 's/^/  | /' >&2
+    tail -n 25 "$work/error" | sed -e 's/code=[^&" ]*/code=…/g' -e 's/^/  | /' >&2
   fi
   printf '  → %s\n' "$2" >&2
   exit 1
@@ -160,9 +160,9 @@ look_for_deleted() {
 
 # --- Deploying ---
 
-main_deployment() { # create, or what-if
-  azure deployment group "$1" --resource-group "$group" --name transcription-main \
-    --template-file infra/main.bicep --parameters "$parameters" "${@:2}"
+main_deployment() { # create or what-if, and options
+  azure deployment group "$@" --resource-group "$group" --name transcription-main \
+    --template-file infra/main.bicep --parameters "$parameters"
 }
 
 make_group() {

@@ -23,7 +23,7 @@ var queries = {
   'cost-per-audio-hour': loadTextContent('../queries/cost-per-audio-hour.kql')
 }
 
-// Looked at every quarter of an hour, which is a third of the price of every five minutes.
+// Looked at every quarter of an hour: oftener costs more, and none of these can be mended within minutes.
 var rowAlerts = [
   {
     query: 'failed-documents'

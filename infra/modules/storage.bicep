@@ -30,6 +30,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
     supportsHttpsTrafficOnly: true
     // Uploads come from anywhere, and an app without a virtual network from changing addresses.
     publicNetworkAccess: 'Enabled'
+    networkAcls: { defaultAction: 'Allow', bypass: 'AzureServices' }
   }
 
   resource blobs 'blobServices' = {

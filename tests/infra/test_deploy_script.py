@@ -465,7 +465,8 @@ def test_a_missing_tool_is_named_with_its_address(tmp_path: Path, missing: str) 
 
 
 def test_no_key_is_in_a_command_line_or_in_what_is_printed(rehearse: Rehearse) -> None:
-    for answers in ({}, {EVENTS: FAILED}, {REFERENCE: reference("SecretNotFound")}, {MAIN: FAILED}):
+    quoted = {"error": f"ERROR: no answer from https://{APP}/runtime/webhooks/blobs?a=b&code={SYSTEM_KEY}", "code": 1}
+    for answers in ({}, {EVENTS: quoted}, {REFERENCE: reference("SecretNotFound")}, {MAIN: FAILED}):
         run = rehearse(*NEW, answers=answers, EXISTING_SPEECH_KEY=SPEECH_KEY)
         assert run.environments[run.called(MAIN)[0]]["EXISTING_SPEECH_KEY"] == SPEECH_KEY
         for text in (run.output, run.errors, *run.calls):
