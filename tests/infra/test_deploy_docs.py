@@ -1,0 +1,40 @@
+"""docs/deploy.md says the same as infra/."""
+
+import re
+
+from tests.infra.conftest import INFRA, PROJECT
+
+DOC = (PROJECT / "docs" / "deploy.md").read_text()
+
+
+def test_the_table_of_quotas_is_what_the_template_computes() -> None:
+    rows = re.findall(
+        r"^\| `(\w\d)` \| (\d+|counts as 1).*? \| (\d+|any).*? \| (\d+) \S (\d+) = (\d+) \|$", DOC, re.MULTILINE
+    )
+    assert len(rows) == 4
+    for sku, quota, maximum, *result in rows:
+        requests = 1 if sku == "F0" else int(quota)
+        instances = requests if maximum == "any" else min(int(maximum), requests)
+        assert [instances, requests // instances, instances * (requests // instances)] == [int(each) for each in result]
+
+
+def test_every_query_is_explained_and_every_parameter_named_exists() -> None:
+    for file in (INFRA / "queries").glob("*.kql"):
+        assert f"| {file.stem.replace('-', ' ')} |" in DOC
+    parameters = set(re.findall(r"^param (\w+)", (INFRA / "main.bicep").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bparam (\w+)", DOC)) <= parameters
+
+
+def test_links_inside_lead_somewhere() -> None:
+    anchors = {
+        re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", DOC, re.MULTILINE)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", DOC)) <= anchors
+
+
+def test_the_sum_of_costs_is_right() -> None:
+    costs = [float(each) for each in re.findall(r"^\| (?!alerts).*\| (\d+\.\d+) \|$", DOC, re.MULTILINE)]
+    assert len(costs) == 5
+    assert round(sum(costs)) == 18
+    assert round(1000 / 60 * 1.00, 2) == costs[0]
+    assert round(1000 * 20 * 2 * 0.000026, 2) == costs[1]
