@@ -133,6 +133,11 @@ check_region() {
     --query '[].version' --output tsv) || fail 'az cannot list the runtimes of Flex Consumption.' 'Update the Azure CLI: az upgrade'
   grep -qx "$PYTHON_VERSION" <<<"$offered" ||
     fail "$location has no Python $PYTHON_VERSION on Flex Consumption." 'Take another region.'
+  # Where az does not say it, Azure will refuse too small a number, and advice() tells what to do.
+  LEAST_INSTANCES=$(azure functionapp list-flexconsumption-runtimes --location "$location" --runtime python --output tsv \
+    --query "[?version=='$PYTHON_VERSION'].sku.maximumInstanceCount.lowestMaximumInstanceCount | [0]" || true)
+  [[ $LEAST_INSTANCES =~ ^[0-9]+$ ]] || LEAST_INSTANCES=1
+  export LEAST_INSTANCES # main.bicepparam reads it
 }
 
 # What Azure keeps of this group after it was deleted: one name a line. Nothing where it may not be asked: this needs a
@@ -196,7 +201,7 @@ advice() {
   case $(cat "$work/error") in
     *FlagMustBeSetForRestore*) text='A deleted Speech resource holds the name: RESTORE_SPEECH is set for those this script can see. Purge it: az cognitiveservices account list-deleted, then … account purge' ;;
     *CanNotCreateMultipleFreeAccounts*) text='The subscription has its one F0 already; a deleted one counts for 48 hours. Purge it, or set speechSku = '\''S0'\''.' ;;
-    *aximumInstanceCount* | *"aximum instance count"*) text='This region wants more instances: set maximumInstances = 40 in the parameter file. With F0, whose quota is one request, take another region.' ;;
+    *aximumInstanceCount* | *"aximum instance count"*) text='This region wants more instances: set maximumInstances = 40 in the parameter file. F0, whose quota is one request, has to go to another region.' ;;
     *ystem*opic*already* | *"nly one system topic"*) text='Something else made the account'\''s event topic: name it as existingSystemTopic in the parameter file.' ;;
     *roleAssignments/write*) text='Roles have to be given: ask for Owner of the group, or for Contributor and Role Based Access Control Administrator.' ;;
     *VaultAlreadyExists*) text='A deleted vault holds the name: az keyvault list-deleted, then az keyvault recover or purge.' ;;

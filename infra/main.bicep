@@ -42,10 +42,15 @@ param restoreSpeech bool = false
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('The most instances; fewer where the Speech quota is smaller. What the quota allows is shared out among them: 12 leave each the app\'s default of 8 requests at once. Some regions are reported to refuse less than 40.')
+@description('The most instances; fewer where the Speech quota is smaller. What the quota allows is shared out among them: 12 leave each the app\'s default of 8 requests at once.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 12
+
+@description('The smallest number that the region takes as the most instances: 40 in some. deploy.sh asks.')
+@minValue(1)
+@maxValue(1000)
+param leastInstances int = 1
 
 // --- Data ---
 
@@ -101,7 +106,7 @@ var chosen = union(defaults, settings)
 // Instances × requests in flight never exceed the quota: no more instances than it has requests, and each gets its
 // share, rounded down. Only the blob trigger's instances call Speech; the other functions have instances of their own.
 var quota = speechSku == 'F0' ? 1 : speechConcurrentRequests
-var instances = min(maximumInstances, quota)
+var instances = min(max(maximumInstances, leastInstances), quota)
 var requestsPerInstance = quota / instances
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {

@@ -20,6 +20,7 @@ param alertEmail = ''
 param existingSpeechRegion = ''
 param existingSpeechKey = readEnvironmentVariable('EXISTING_SPEECH_KEY', '')
 
-// deploy.sh looks whether a deleted resource still holds a name.
+// deploy.sh asks how few instances the region allows, and whether a deleted resource still holds a name.
+param leastInstances = int(readEnvironmentVariable('LEAST_INSTANCES', '1'))
 param restoreSpeech = bool(readEnvironmentVariable('RESTORE_SPEECH', 'false'))
 param recoverVault = bool(readEnvironmentVariable('RECOVER_VAULT', 'false'))

@@ -193,6 +193,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "items": lambda each: [{"key": key, "value": each[key]} for key in sorted(each)],
     "length": len,
     "listKeys": _later("listKeys"),
+    "max": max,
     "min": min,
     "mul": lambda a, b: a * b,
     "not": lambda value: not value,

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-RECORDED = ("RESTORE_SPEECH", "RECOVER_VAULT", "EXISTING_SPEECH_KEY")
+RECORDED = ("LEAST_INSTANCES", "RESTORE_SPEECH", "RECOVER_VAULT", "EXISTING_SPEECH_KEY")
 
 
 def main() -> int:

@@ -44,6 +44,7 @@ SHOW = "az storage blob show *"
 DOWNLOAD = "az storage blob download *"
 EXISTS = "az group exists *"
 GROUP = "az group show *"
+RUNTIMES = "az functionapp list-flexconsumption-runtimes *"
 DELETED_SPEECH = "az cognitiveservices account list-deleted *"
 DELETED_VAULTS = "az keyvault list-deleted *"
 
@@ -89,6 +90,11 @@ def functions(*names: str) -> Answer:
     return {"json": [{"name": f"{APP}/{name}"} for name in names]}
 
 
+def runtime(version: str, least: int | None = None) -> dict[str, Any]:
+    sku = {"skuCode": "FC1", "maximumInstanceCount": {"lowestMaximumInstanceCount": least}} if least else None
+    return {"name": "python", "version": version, "sku": sku}
+
+
 def key(value: str | None) -> Answer:
     return {"json": {"masterKey": SYSTEM_KEY, "systemKeys": {"blobs_extension": value} if value else {}}}
 
@@ -99,7 +105,7 @@ USUAL: dict[str, Answer] = {
     EXISTS: {"text": "false\n"},
     GROUP: {"json": {"location": "West Europe", "tags": {"application": "speech-transcription"}}},
     "az functionapp list-flexconsumption-locations *": {"json": [{"name": "northeurope"}, {"name": "West Europe"}]},
-    "az functionapp list-flexconsumption-runtimes *": {"json": [{"version": "3.12"}, {"version": "3.13"}]},
+    RUNTIMES: {"json": [runtime("3.12"), runtime("3.13")]},
     DELETED_SPEECH: {"json": []},
     DELETED_VAULTS: {"json": []},
     "az group create *": NOTHING,
@@ -285,14 +291,14 @@ def test_a_second_run_makes_no_group_and_is_as_well(rehearse: Rehearse) -> None:
     assert not run.called("az group create *")
     assert run.called("az functionapp list-flexconsumption-runtimes --location westeurope *")
     assert [run.environments[call] for call in run.called(MAIN)] == [
-        {"RESTORE_SPEECH": "false", "RECOVER_VAULT": "false"}
+        {"LEAST_INSTANCES": "1", "RESTORE_SPEECH": "false", "RECOVER_VAULT": "false"}
     ]
 
 
 def test_what_was_deleted_before_is_taken_back_but_only_what_was_of_this_group(rehearse: Rehearse) -> None:
     run = rehearse(*NEW, answers={DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(protected=True)})
     assert [run.environments[call] for call in run.called(MAIN)] == [
-        {"RESTORE_SPEECH": "true", "RECOVER_VAULT": "true"}
+        {"LEAST_INSTANCES": "1", "RESTORE_SPEECH": "true", "RECOVER_VAULT": "true"}
     ]
     other = rehearse(
         "--group",
@@ -301,7 +307,16 @@ def test_what_was_deleted_before_is_taken_back_but_only_what_was_of_this_group(r
         "westeurope",
         answers={DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(True)},
     )
-    assert other.environments[other.called(MAIN)[0]] == {"RESTORE_SPEECH": "false", "RECOVER_VAULT": "false"}
+    assert other.environments[other.called(MAIN)[0]] == {
+        "LEAST_INSTANCES": "1",
+        "RESTORE_SPEECH": "false",
+        "RECOVER_VAULT": "false",
+    }
+
+
+def test_a_region_is_asked_how_few_instances_it_allows(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, answers={RUNTIMES: {"json": [runtime("3.12", least=1), runtime("3.13", least=40)]}})
+    assert run.environments[run.called(MAIN)[0]]["LEAST_INSTANCES"] == "40"
 
 
 def test_it_goes_on_where_deleted_resources_may_not_be_listed(rehearse: Rehearse) -> None:
@@ -361,7 +376,7 @@ STEPS: dict[str, tuple[str, str]] = {
     "az account show *": ("not logged in", "az login"),
     EXISTS: ("cannot be looked into", "--subscription"),
     "az functionapp list-flexconsumption-locations *": ("cannot list the regions", "az upgrade"),
-    "az functionapp list-flexconsumption-runtimes *": ("cannot list the runtimes", "az upgrade"),
+    RUNTIMES: ("cannot list the runtimes", "az upgrade"),
     "az group create *": ("could not be made", "Contributor"),
     MAIN: ("could not be deployed", "run this script again"),
     "az deployment group show *": ("outputs cannot be read", "again"),
@@ -427,7 +442,7 @@ def test_a_sample_that_fails_is_shown_and_is_a_failure(rehearse: Rehearse) -> No
         (("--group", "r", "--location", "uksouth"), {}, "Take one of: northeurope westeurope"),
         (("--group", "r", "--location", "uksouth"), {EXISTS: {"text": "true\n"}}, "is in westeurope, not in uksouth"),
         (NEW, {"func --version": {"text": "3.0.1\n"}}, "not version 4"),
-        (NEW, {"az functionapp list-flexconsumption-runtimes *": {"json": [{"version": "3.12"}]}}, "no Python 3.13"),
+        (NEW, {RUNTIMES: {"json": [{"version": "3.12"}]}}, "no Python 3.13"),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_is_changed(

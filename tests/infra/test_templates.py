@@ -204,17 +204,26 @@ def test_instances_times_requests_never_exceed_the_quota_and_waste_less_than_hal
         assert quota / 2 < deployment.requests_in_flight <= quota
 
 
+def test_a_region_that_demands_more_instances_gets_them_but_never_more_than_the_quota(main_template: Json) -> None:
+    usual = Deployment(main_template, leastInstances=40)
+    assert usual.requests_in_flight == 40 * 2
+    free = Deployment(main_template, leastInstances=40, speechSku="F0")
+    assert free.requests_in_flight == 1
+
+
 def test_the_arithmetic_is_right_for_every_value_that_the_parameters_allow(main_template: Json) -> None:
     variables = main_template["variables"]
-    assert variables["instances"] == "[min(parameters('maximumInstances'), variables('quota'))]"
+    assert variables["instances"] == (
+        "[min(max(parameters('maximumInstances'), parameters('leastInstances')), variables('quota'))]"
+    )
     assert variables["requestsPerInstance"] == "[div(variables('quota'), variables('instances'))]"
     limits = main_template["parameters"]
     assert (limits["maximumInstances"]["minValue"], limits["maximumInstances"]["maxValue"]) == (1, 1000)
     assert limits["speechConcurrentRequests"]["minValue"] == 1
     # That very arithmetic, without the detour over the template.
     for quota in range(1, 401):
-        for maximum in range(1, 401):
-            instances = min(maximum, quota)
+        for wanted in range(1, 401):  # the larger of maximumInstances and leastInstances
+            instances = min(wanted, quota)
             assert 1 <= instances * (quota // instances) <= quota
 
 
