@@ -25,6 +25,7 @@ start: .venv/run
 
 test: .venv/test
 	@$(PY) -m local.tools
+	@$(PY) -m tests.infra.tools
 	@$(PY) -m pytest
 
 lint: .venv/test
