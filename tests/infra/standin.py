@@ -10,6 +10,7 @@ run, on answers of Azure's shape. It imports little, because it is started some 
 import json
 import os
 import sys
+from typing import Any
 
 RECORDED = ("LEAST_INSTANCES", "RESTORE_SPEECH", "RECOVER_VAULT", "EXISTING_SPEECH_KEY")
 
@@ -31,7 +32,7 @@ def main() -> int:
     return answer.get("code", 0)
 
 
-def choose(folder: str, call: str) -> dict:
+def choose(folder: str, call: str) -> Any:
     with open(f"{folder}/answers.json") as file:  # noqa: PTH123
         table = json.load(file)
     for number, (pattern, answers) in enumerate(table):

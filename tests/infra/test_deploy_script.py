@@ -19,7 +19,8 @@ from typing import Any
 import jmespath
 import pytest
 
-from tests.infra.conftest import INFRA, PROJECT
+from local.tools import PROJECT
+from tests.infra.conftest import INFRA
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pathspec
 import pytest
 
+from local.tools import PROJECT
 from tests.infra import tools
-from tests.infra.conftest import INFRA, PROJECT
+from tests.infra.conftest import INFRA
 
 INDEX = """
 import json, function_app

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from local.tools import PROJECT
 from tests.infra import tools
-from tests.infra.conftest import INFRA, PROJECT
+from tests.infra.conftest import INFRA
 
 pytestmark = pytest.mark.timeout(300)  # the parser may have to be installed
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from local.tools import PROJECT
 from tests.infra.arm import Json, Later, Refused, Scope
-from tests.infra.conftest import INFRA, PROJECT
+from tests.infra.conftest import INFRA
 
 EVENT_PARAMETERS = {
     "appName": "the-app",
