@@ -20,7 +20,7 @@ FORMATS: dict[str, dict[str, Any]] = {
         "container": "mp4",
         "codec": "aac",
         "rate": 48000,
-        "options": {"movflags": "frag_keyframe+empty_moov"},
+        "options": {"movflags": "empty_moov", "frag_duration": "1000000"},
     },
     "mp4 with pictures": {"container": "mp4", "codec": "aac", "rate": 44100, "video": "mpeg4"},
     "mp4 with opus": {"container": "mp4", "codec": "libopus", "rate": 48000},

@@ -57,6 +57,9 @@ def test_a_damaged_stretch_in_the_middle_is_silent_and_what_follows_keeps_its_ti
     assert abs(len(samples) - len(sound)) < 0.06 * RATE
     assert likeness(samples[2 * len(SPEECH) :]) > 0.97
     assert "could not be decoded" in str(recording.damage)
+    ((start, lasted),) = recording.lost
+    assert abs(start - 1.5 * len(SPEECH) / RATE) < 1.5
+    assert 0 < lasted < 1.5
 
 
 @pytest.mark.parametrize(

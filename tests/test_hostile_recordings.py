@@ -114,6 +114,7 @@ BOMBS = {
     + box(b"moof", file_box(b"mfhd", bytes(4))) * 300_000,
     "3,000 streams": ogg_streams(3000),
     "a compressed index": mp4(more=box(b"cmov", box(b"dcom", b"zlib"), box(b"cmvd", bytes(99)))),
+    "a title of 2 GB": wav(murmur(1), rate=8000, before=b"LIST\x1a\0\0\x80INFOISFT\x0d\0\0\xffabc"),
     "a huge tag": b"ID3\4\0\0\x7f\x7f\x7f\x7f" + bytes(40_000_000),
     "zeros that say flac": b"fLaC\0\0\0\x22" + bytes(34) + b"\x84\xff\xff\xff" + bytes(10_000_000),
     "headers of nothing": (b"\xff\xf1\x50\x80\x02\x1f\xfc" + b"\xff" * 9) * 200_000,

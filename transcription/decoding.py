@@ -54,13 +54,14 @@ class DecodedRecording:
             f"{','.join(names[:2])} / {codec.codec.canonical_name}, {codec.sample_rate} Hz, "
             f"{channels} channel{'s' if channels != 1 else ''}"
         )
-        self.duration = _microseconds(self._container.duration)
+        self.duration = None if file.fragmented else _microseconds(self._container.duration)
         self.damage: str | None = None
+        self.lost: tuple[tuple[float, float], ...] = ()
         start = 0.0 if self._kind in START_AT_ZERO else _microseconds(self._container.start_time)
         self._expected = wav_seconds or self._declared_seconds(start or 0.0)
         self._clock = Timeline(start, self.duration)
         self._losses = Losses()
-        self._read_until = 0
+        self._read_until, self._cut = 0, False
 
     def close(self) -> None:
         self._container.close()
@@ -81,9 +82,11 @@ class DecodedRecording:
             self.close()
         if self._file.exceeded:
             self._losses.stop(self._clock.now, "the file takes more time or memory than sound does")
-        elif self._kind in END_WITH_AUDIO and self._size - self._read_until > UNREAD_BYTES:
+        elif self._ends_too_early():
             self._losses.stop(self._clock.now)
-        self.damage = self._losses.told(self._clock.emitted / SAMPLE_RATE, self._expected)
+        end = self._clock.emitted / SAMPLE_RATE
+        self.damage = self._losses.told(end, self._expected)
+        self.lost = self._losses.stretches(end, self._expected)
         if self._clock.emitted == 0 and (self.damage or self._losses.now or self._expected):
             raise UnsupportedAudio(f"The recording is damaged: nothing in it can be decoded. {HINT}")
 
@@ -129,7 +132,7 @@ class DecodedRecording:
             try:
                 for packet in self._container.demux(self._stream):
                     if packet.size:
-                        self._read_until = packet.pos or 0
+                        self._read_until, self._cut = packet.pos or 0, packet.is_corrupt
                         yield packet
                     else:  # means the end to a decoder, also if a file has it in its midst
                         end = packet
@@ -144,8 +147,14 @@ class DecodedRecording:
             self._losses.stop(self._clock.now)
         yield end
 
+    def _ends_too_early(self) -> bool:
+        unread = self._size - self._read_until
+        return (self._kind == "mov" and self._cut) or (self._kind in END_WITH_AUDIO and unread > UNREAD_BYTES)
+
     def _declared_seconds(self, start: float) -> float | None:
         """Where the audio ends as the file has it, if it is one that knows."""
+        if self._file.fragmented:
+            return None
         stream, sound_only = self._stream, all(stream.type == "audio" for stream in self._container.streams)
         tagged = self._kind == "mp3" and start > 0  # by the encoder: then its length is in the same tag
         if (self._kind in FILES_DECLARE and sound_only) or tagged:

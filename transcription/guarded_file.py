@@ -69,6 +69,11 @@ class GuardedFile:
         if self._error:
             raise self._error
 
+    @property
+    def fragmented(self) -> bool:
+        """Whether it is an MP4 file in fragments, which says no more than how long the first of them is."""
+        return self._tables.fragments
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Counts the CPU time of what is within."""

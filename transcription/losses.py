@@ -36,6 +36,17 @@ class Losses:
             self._since = at
         self._stopped = why
 
+    def stretches(self, end: float, expected: float | None) -> tuple[tuple[float, float], ...]:
+        """What `told` tells, as (start, duration) in seconds; 0 where nobody knows how much is missing at the end."""
+        found = []
+        if self._within >= NOTICED:
+            found.append((self._first, self._within))
+        if self._stopped or (self.now and self._pending >= NOTICED):
+            found.append((self._since, max(0.0, (expected or 0.0) - self._since)))
+        elif expected is not None and expected - end > MISSING_TAIL:
+            found.append((end, expected - end))
+        return tuple(found)
+
     def told(self, end: float, expected: float | None) -> str | None:
         """`end` is how far the recording was decoded, `expected` how far it says that it goes, in seconds."""
         parts = []

@@ -47,6 +47,7 @@ _OPTIONS = {
     "enable_drefs": "0",  # what another file holds, said a mov file
     "max_streams": str(MOST_STREAMS),
     "probesize": str(PROBE_BYTES),
+    "fflags": "+ignidx",  # nobody seeks, and an MP4 file in fragments would be read to its end for an index
 }
 _OLD_PYAV = int(av.__version__.split(".")[0]) < 19  # the newest for Python 3.11 is 18
 _METADATA: dict[str, Any] = {"metadata_errors": "replace"} if _OLD_PYAV else {}  # which newer ones do by themselves

@@ -15,6 +15,8 @@ class Recording(Protocol):
     duration: float | None
     damage: str | None
     """After blocks() has ended: what of the recording is missing in them; None where all was decoded."""
+    lost: tuple[tuple[float, float], ...]
+    """The same as stretches: start and duration in seconds, 0 where nobody knows how long."""
 
     def blocks(self) -> Iterator[bytes]:
         """16 kHz mono s16le samples, once, in pieces of any size.

@@ -139,7 +139,7 @@ class _Played:
         if self._recording.damage is None:
             return []
         log.warning("The recording is damaged: %s", self._recording.damage)
-        return [Gap(self.seconds, max(0.0, (self._recording.duration or 0) - self.seconds), DAMAGED)]
+        return [Gap(start, duration, DAMAGED) for start, duration in self._recording.lost]
 
 
 class _Listener:
@@ -246,7 +246,7 @@ def _assembled(heard: list[Heard], played: _Played, language: str) -> Transcript
         )
     if not phrases:
         played.check_damage()
-    gaps += played.damage()
+    gaps = sorted([*gaps, *played.damage()], key=lambda gap: gap.offset)
     mendable = errors[0] if errors and errors[0].try_again else None
     return Transcript(language, played.seconds, tuple(phrases), tuple(gaps), mendable)
 

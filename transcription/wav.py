@@ -29,7 +29,9 @@ class WavRecording:
         self._file, self._start, self._size = file, start, size
         self.duration: float | None = _seconds(size + missing)
         self.damage: str | None = None
+        self.lost: tuple[tuple[float, float], ...] = ()
         if missing:
+            self.lost = ((_seconds(size), _seconds(missing)),)
             self.damage = f"the file ends at {_seconds(size):.1f} s, {_seconds(missing):.1f} s before its audio does"
 
     def blocks(self) -> Iterator[bytes]:

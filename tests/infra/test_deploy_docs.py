@@ -2,7 +2,8 @@
 
 import re
 
-from tests.infra.conftest import INFRA, PROJECT
+from local.tools import PROJECT
+from tests.infra.conftest import INFRA
 
 DOC = (PROJECT / "docs" / "deploy.md").read_text()
 
