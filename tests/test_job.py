@@ -260,6 +260,29 @@ def test_a_refused_key_ends_as_configuration_and_the_right_one_mends_it(
     assert stage.document("a.wav")["status"] == "Succeeded"
 
 
+def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_done_again(stage: Stage) -> None:
+    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
+    refused = Fault.status(401)
+    stage.endpoint.faults.extend([Fault.none(), refused])
+    stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    partial = stage.document("a.wav")
+    assert (partial["status"], partial["error"]["code"], len(partial["phrases"])) == ("Partial", "Configuration", 1)
+    stage.run("a.wav", AZURE_SPEECH_KEY="f" * 32)
+    assert stage.document("a.wav") == partial, "a failure does not take the words away"
+    stage.run("a.wav")
+    assert (stage.document("a.wav")["status"], len(stage.document("a.wav")["phrases"])) == ("Succeeded", 3)
+    requests = stage.requests
+    stage.run("a.wav")
+    assert stage.requests == requests
+
+
+def test_gaps_that_no_try_can_fill_are_not_tried_again(stage: Stage) -> None:
+    stage.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
+    for _ in range(2):
+        stage.run("cut.wav")
+    assert (stage.document("cut.wav")["status"], stage.requests) == ("Partial", 1)
+
+
 def test_wrong_settings_end_as_configuration_until_they_are_put_right(stage: Stage) -> None:
     stage.upload("a.wav", RECORDING)
     stage.run("a.wav", AZURE_SPEECH_KEY=None, SPEECH_PROFANITY="nice")

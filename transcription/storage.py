@@ -28,10 +28,10 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSetting
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.names import output_name, reachable
 from transcription.settings import StorageSettings
-from transcription.transcript import FAILED, Json
+from transcription.transcript import FAILED, PARTIAL, Json
 
 BLOCK_BYTES = 4 << 20  # one read; the SDK's own first read is 32 MiB
-LONGEST_DOCUMENT = 1 << 20  # bytes read of a `Failed` document, which takes some hundred
+LONGEST_DOCUMENT = 16 << 20  # bytes read of a document that may want another try; two hours of words take some MB
 DOCUMENT_TYPE = "application/json; charset=utf-8"
 CAPTION_TYPES = {
     "vtt": "text/vtt; charset=utf-8",
@@ -67,17 +67,23 @@ class UploadProperties:
 class Outcome:
     """The document that is there now, or that none is (`etag` None). `etag` is the document's own.
 
-    `captions` are those beside it, kind → ETag, where they were looked for.
+    `partial` is where it has some of the words, so that no failure may replace it. `captions` are those beside it,
+    kind → ETag, where they were looked for.
     """
 
     etag: str | None
     source_etag: str | None = None
     final: bool = False
+    partial: bool = False
     captions: Mapping[str, str] = field(default_factory=dict)
 
     def is_of(self, upload: UploadProperties) -> bool:
         """Whether this upload's content is done and nothing is left to try."""
         return self.final and self.source_etag == upload.etag
+
+    def has_words_of(self, upload: UploadProperties) -> bool:
+        """Whether part of this content is transcribed, and the rest may be tried again."""
+        return self.partial and self.source_etag == upload.etag
 
 
 class Storage:
@@ -186,9 +192,14 @@ def upload_of(properties: BlobProperties) -> UploadProperties:
 
 
 def outcome_of(properties: BlobProperties) -> Outcome:
-    """What a document's properties tell. Of a failure they do not tell whether it is final: it counts as not."""
+    """What a document's properties tell. Of a failure, or of gaps, they do not tell whether it is final: it counts as
+    not.
+    """
     metadata = _metadata(properties)
-    return Outcome(properties.etag, metadata.get("source_etag"), metadata.get("status") != FAILED)
+    status = metadata.get("status")
+    return Outcome(
+        properties.etag, metadata.get("source_etag"), status not in (FAILED, PARTIAL), partial=status == PARTIAL
+    )
 
 
 def _metadata(properties: BlobProperties) -> dict[str, str]:
@@ -211,9 +222,13 @@ def _upload_errors(name: str) -> Iterator[None]:
 
 
 def _wants_another_try(document: bytes) -> bool:
+    """Gaps without an error are ones that another try would leave; a failure without one cannot be read."""
     try:
-        return bool(json.loads(document)["error"]["tryAgain"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        content = json.loads(document)
+        if content.get("status") == PARTIAL and "error" not in content:
+            return False
+        return bool(content["error"]["tryAgain"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return True
 
 
