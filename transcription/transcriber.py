@@ -50,9 +50,14 @@ DAMAGED = "DamagedAudio"  # a gap's reason: the file does not hold that stretch 
 
 @dataclass
 class Heard:
-    """What became of one clip; `error` is what kept part of it from an answer."""
+    """What became of one clip; `error` is what kept part of it from an answer.
 
-    clip: Clip
+    Of the clip itself only its place is left (samples of the recording): the sound of all clips would fill the memory.
+    """
+
+    start: int
+    end: int
+    overlap: int
     phrases: list[Phrase] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     error: TranscriptionError | None = None
@@ -92,7 +97,7 @@ def _with_progress(stream: Iterator[Heard], recording: Recording, name: str) -> 
     reported = 0
     for heard in stream:
         yield heard
-        done = heard.clip.end / SAMPLE_RATE
+        done = heard.end / SAMPLE_RATE
         if max(length, done) >= LONG_RECORDING and done // step > reported:
             reported = int(done // step)
             share = f" of {_clock(length)} ({min(1.0, done / length):.0%})" if length else ""
@@ -157,7 +162,7 @@ class _Listener:
 
     def listen(self, clip: Clip) -> Heard:
         """Sends the clip, and again what its answer does not cover, until all that may be speech is accounted for."""
-        heard = Heard(clip)
+        heard = Heard(clip.start, clip.end, clip.overlap)
         waiting = deque([clip])
         while waiting:
             piece = waiting.popleft()
@@ -173,7 +178,7 @@ class _Listener:
     def assess(self, clip: Clip) -> Heard:
         """One request, whatever it covers: an assessment is of the whole text."""
         answer = self._ask(clip)
-        return Heard(clip, [answer.phrase] if answer.phrase else [])
+        return Heard(clip.start, clip.end, clip.overlap, [answer.phrase] if answer.phrase else [])
 
     def _ask(self, piece: Clip) -> Answer:
         """Once the service has refused the key, the recording's other clips are not sent any more."""
@@ -255,12 +260,12 @@ def _in_order(heard: list[Heard]) -> Iterator[Phrase]:
     """All phrases; what two answers to shared sound both have is kept once, and no phrase reaches into the next."""
     before: Phrase | None = None
     for one in heard:
-        shared = one.clip.overlap / SAMPLE_RATE
+        shared = one.overlap / SAMPLE_RATE
         for phrase in one.phrases:
             if before and (shared or (before.words and phrase.words)):
                 before, phrase = join(before, phrase)
                 if not phrase.words:  # nothing tells more than that the seam is somewhere in the shared sound
-                    phrase = phrase.within(one.clip.start / SAMPLE_RATE + shared / 2, phrase.end)
+                    phrase = phrase.within(one.start / SAMPLE_RATE + shared / 2, phrase.end)
             shared = 0.0
             if before and before.text:
                 yield before.within(0.0, max(before.offset, phrase.offset))
