@@ -233,11 +233,33 @@ class Workshop:
 
 def test_a_stream_is_read_only_as_far_ahead_as_is_held() -> None:
     workshop = Workshop()
-    results = side_by_side(lambda number: number, workshop.items(100), workers=4, held=6)
+    gates = [threading.Event() for _ in range(100)]
+
+    def work(number: int) -> int:
+        gates[number].wait()
+        return number
+
+    results = side_by_side(work, workshop.items(100), workers=4, held=6)
     for number in range(50):
+        gates[number].set()
         assert next(results) == number
         assert workshop.made <= number + 6
+    for gate in gates:
+        gate.set()
     results.close()  # type: ignore[attr-defined]
+
+
+def test_a_slow_item_holds_up_no_work() -> None:
+    last_is_done = threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            last_is_done.wait()
+        if number == 49:
+            last_is_done.set()
+        return number
+
+    assert list(side_by_side(work, range(50), workers=2, held=4)) == list(range(50))
 
 
 @pytest.mark.parametrize("broken", [0, 3, 9])

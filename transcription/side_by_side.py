@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -10,19 +10,22 @@ Result = TypeVar("Result")
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers: int, held: int) -> Iterator[Result]:
-    """`work(item)` for each item, in order, on up to `workers` threads; at most `held` items are begun and not yet
-    taken.
+    """`work(item)` for each item, in order, on up to `workers` threads; at most `held` items are taken off the stream
+    and not yet done.
 
-    The stream is read while earlier items are worked on, and not faster than results are taken: that is what keeps the
-    memory of a long recording flat. An error of the stream or of `work` ends it; items not begun are dropped, those in
-    work are waited for.
+    The stream is read while earlier items are worked on, and not faster than they are done: that is what keeps the
+    memory of a long recording flat. A slow item holds up the results behind it, which are small, but no work. An error
+    of the stream or of `work` ends it; items not begun are dropped, those in work are waited for.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for item in items:
                 pending.append(pool.submit(work, item))
-                while pending and (len(pending) >= held or pending[0].done()):
+                unfinished = [future for future in pending if not future.done()]
+                if len(unfinished) >= held:
+                    wait(unfinished, return_when=FIRST_COMPLETED)
+                while pending and pending[0].done():
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
