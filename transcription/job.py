@@ -9,12 +9,12 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from transcription import captions, poison
+from transcription import poison
 from transcription.errors import (
     Exhausted,
     Final,
@@ -28,7 +28,7 @@ from transcription.recording import open_recording
 from transcription.settings import Settings, StorageSettings
 from transcription.speech import SpeechClient
 from transcription.storage import Outcome, Storage, UploadProperties
-from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, document, failure
+from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Job:
             return failure(error, source, ledger, self._clock.now()), {}, None
         except (Misconfigured, Exhausted) as error:
             return failure(error, source, ledger, self._clock.now()), {}, error
-        files = captions.files(transcript, self._work.settings.document_formats)
+        files = _captions(transcript, self._work.settings.document_formats)
         return document(transcript, source, ledger, self._clock.now()), files, transcript.error
 
     def _publish(self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome) -> bool:
@@ -139,6 +139,15 @@ class Job:
             if before.is_of(upload) and before.captions.keys() >= beside.keys():
                 return False  # and it lost no caption to us
         raise UploadReplaced(f"the document of {upload.name!r} was written by others {MOST_ROUNDS} times")
+
+
+def _captions(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
+    """The files beside the document, kind → text."""
+    if set(formats) == {"json"}:
+        return {}
+    from transcription import captions  # 15 ms that most apps do not need
+
+    return captions.files(transcript, formats)
 
 
 def _report(content: Json, ledger: Ledger, seconds: float) -> None:
