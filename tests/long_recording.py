@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
+from pathlib import Path
 
-from tests.speech_corpus import compose
 from tests.support import SPEECH_KEY, FakeClock, app_settings
 from transcription.pacing import Budget
 from transcription.settings import Settings
@@ -16,15 +16,15 @@ from transcription.transcript import Ledger, Transcript
 
 
 class Endless:
-    """The same minute of speech again and again, as a Recording."""
+    """The same minute of speech again and again, as a Recording. Made elsewhere, which takes memory of its own."""
 
     format = "wav / pcm_s16le, 16000 Hz, 1 channel"
     damage: str | None = None
     lost: tuple[tuple[float, float], ...] = ()
 
-    def __init__(self, minutes: float) -> None:
+    def __init__(self, minute: Path, minutes: float) -> None:
         self.duration: float | None = 60 * minutes
-        self._minute = compose((0.2, 0.5, 0.7, 1.2), ("white", 30), 60, seed=5).pcm
+        self._minute = minute.read_bytes()
 
     def blocks(self) -> Iterator[bytes]:
         for _ in range(round((self.duration or 0) / 60)):
@@ -62,7 +62,7 @@ class _Forgetful(BaseHTTPRequestHandler):
         """Not to the screen."""
 
 
-def transcribed(minutes: float) -> Transcript:
+def transcribed(minute: Path, minutes: float) -> Transcript:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Forgetful) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -70,7 +70,7 @@ def transcribed(minutes: float) -> Transcript:
         clock = FakeClock()
         transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
         asked = Options("en-US", "masked")
-        transcript = transcriber.transcribe(Endless(minutes), asked, Ledger(), Budget(clock, 3000, "a.wav"))
+        transcript = transcriber.transcribe(Endless(minute, minutes), asked, Ledger(), Budget(clock, 3000, "a.wav"))
         server.shutdown()
     assert transcript.status == "Succeeded"
     return transcript
