@@ -44,7 +44,7 @@ class FakeClock:
     def now(self) -> datetime:
         return datetime(2026, 11, 23, 10, tzinfo=UTC) + timedelta(seconds=self._passed)
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, woken: threading.Event | None = None) -> None:
         with self._lock:
             self.slept.append(seconds)
             self._passed += seconds

@@ -291,3 +291,17 @@ def test_the_local_endpoint_gives_no_more_than_was_asked_for(stage: Stage) -> No
     stage.upload("a.wav", RECORDING, pronunciation=quote('{"ReferenceText": "hello", "Granularity": "FullText"}'))
     stage.run("a.wav")
     assert stage.document("a.wav")["phrases"][0]["pronunciation"] == {"accuracyScore": 2.5}
+
+
+@pytest.mark.parametrize("audio_format", ["wav", "ogg"])
+def test_an_assessment_of_nothing_costs_nothing(stage: Stage, audio_format: str) -> None:
+    stage.upload("a.wav", wav(b""), reference_text="good%20morning")
+    stage.run("a.wav", SPEECH_AUDIO_FORMAT=audio_format)
+    assert (stage.document("a.wav")["status"], stage.requests) == ("NoSpeech", 0)
+
+
+def test_an_assessment_in_which_no_word_was_understood_says_so(stage: Stage) -> None:
+    stage.endpoint.faults.append(Fault.document({"RecognitionStatus": "NoMatch", "Offset": 0, "Duration": 20_000_000}))
+    stage.upload("a.wav", RECORDING, reference_text="good%20morning")
+    stage.run("a.wav")
+    assert stage.document("a.wav")["error"]["code"] == "NothingRecognized"

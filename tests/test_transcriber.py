@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.conftest import hello_world
 from tests.service import Pcm
 from tests.support import SPEECH_KEY, FakeClock, app_settings, murmur
 from transcription.errors import Exhausted, Misconfigured, NothingRecognized, RequestRefused, TooLong
-from transcription.pacing import Budget
+from transcription.pacing import Budget, SystemClock
 from transcription.settings import Settings
 from transcription.side_by_side import side_by_side
 from transcription.speech import Options, SpeechClient
@@ -219,6 +220,88 @@ def test_ogg_is_sent_where_it_is_asked_for(service: Service) -> None:
         assert len(request.audio) < 0.25 * 5.35 * 32_000
 
 
+def test_a_long_rest_behind_noise_is_probed_first_and_then_sent_whole(clock: FakeClock) -> None:
+    """Nine seconds of noise, then speech without a pause; the service gives up at five seconds of noise."""
+
+    def heard(pcm: bytes, language: str) -> list[Word]:
+        noise = max(0.0, 9.0 - (30.0 - len(pcm) / 32_000))  # what a clip that ends with the recording has of it
+        if len(pcm) / 32_000 < 13:
+            noise = 3.0
+        return [Word("word", noise + 0.1, len(pcm) / 32_000 - noise - 0.2)]
+
+    with SpeechEndpoint(Script(heard), key=SPEECH_KEY) as endpoint:
+        service = Service(endpoint, clock)
+        transcript = service.transcribe(murmur(30.0) + PAUSE)
+    assert [phrase.text for phrase in transcript.phrases] == ["Word."]
+    assert transcript.gaps == ()
+    assert [round(seconds) for seconds in service.seconds] == [30, 12, 25]
+
+
+def test_once_the_budget_is_gone_no_more_clips_are_sent(service: Service) -> None:
+    service.endpoint.faults.extend([Fault.status(503)] * 1000)
+    with pytest.raises(Exhausted):
+        service.transcribe((SPEECH + PAUSE) * 30, budget=30, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert len(service.seconds) < 10
+
+
+def test_a_recording_that_fails_does_not_wait_for_its_retries(endpoint: SpeechEndpoint) -> None:
+    """On the real clock: a clip waits a minute for its next try while the rest of the file turns out to be too long."""
+    endpoint.faults.append(Fault.status(503, headers={"Retry-After": "60"}))
+    clock = SystemClock()
+    settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, MAX_AUDIO_MINUTES="1"))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
+    started = clock.monotonic()
+    with pytest.raises(TooLong):
+        transcriber.transcribe(
+            Pcm((SPEECH + PAUSE) * 9), Options("en-US", "masked"), Ledger(), Budget(clock, 600, "a.wav")
+        )
+    assert clock.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("offset", "duration", "word"),
+    [(0.2, 500.0, (0.2, 4.8)), (0.2, 5.0, (0.2, 5000.0)), (1e9, 1e9, (1e9, 1e9)), (0.2, 1e290, (0.2, 1e290))],
+)
+def test_times_beyond_the_clip_do_not_reach_into_the_next(
+    service: Service, offset: float, duration: float, word: tuple[float, float]
+) -> None:
+    times = {"Offset": offset * 1e7, "Duration": duration * 1e7}
+    words = [{"Word": "odd", "Offset": word[0] * 1e7, "Duration": word[1] * 1e7}]
+    odd = {"RecognitionStatus": "Success", **times, "NBest": [{"Display": "Odd.", "Words": words}]}
+    service.endpoint.faults.append(Fault.document(odd))
+    transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert [phrase.text for phrase in transcript.phrases] == ["Odd.", *["Hello world."] * 3]
+    for before, after in pairwise(transcript.phrases):
+        assert before.end <= after.offset
+
+
+def test_a_text_without_times_is_taken_for_the_whole_clips(service: Service) -> None:
+    service.endpoint.faults.append(Fault.document({"RecognitionStatus": "Success", "DisplayText": "All of it."}))
+    transcript = service.transcribe(PAUSE + SPEECH + PAUSE)
+    assert [phrase.text for phrase in transcript.phrases] == ["All of it."]
+    assert transcript.status == "Succeeded"
+
+
+@pytest.mark.parametrize("kind", ["simple", "detailed"])
+def test_words_said_twice_in_clips_that_share_no_sound_are_kept_twice(clock: FakeClock, kind: str) -> None:
+    def boats(pcm: bytes, language: str) -> list[Word]:
+        third = len(pcm) / 96_000
+        return [Word(text, third * n + 0.05, third - 0.1) for n, text in enumerate(("the", "boats", "the"))]
+
+    with SpeechEndpoint(Script(boats), key=SPEECH_KEY) as endpoint:
+        endpoint.faults.extend([Fault.none(), Fault.status(400)])
+        service = Service(endpoint, clock)
+        transcript = service.transcribe(FOUR_CLIPS, SPEECH_FORMAT=kind, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert [phrase.text for phrase in transcript.phrases] == ["The boats the."] * 3
+
+
+def test_gaps_of_clips_that_share_sound_do_not_overlap(service: Service) -> None:
+    service.endpoint.faults.extend([Fault.status(400)] * 2)
+    transcript = service.transcribe(murmur(150.0), SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    first, second = transcript.gaps
+    assert first.offset + first.duration <= second.offset + 0.05
+
+
 class Workshop:
     """Items that are made as they are asked for, and work that waits to be let go."""
 
@@ -239,7 +322,7 @@ def test_a_stream_is_read_only_as_far_ahead_as_is_held() -> None:
         gates[number].wait()
         return number
 
-    results = side_by_side(work, workshop.items(100), workers=4, held=6)
+    results = side_by_side(work, workshop.items(100), workers=4, held=6, abandon=lambda: None)
     for number in range(50):
         gates[number].set()
         assert next(results) == number
@@ -259,7 +342,7 @@ def test_a_slow_item_holds_up_no_work() -> None:
             last_is_done.set()
         return number
 
-    assert list(side_by_side(work, range(50), workers=2, held=4)) == list(range(50))
+    assert list(side_by_side(work, range(50), workers=2, held=4, abandon=lambda: None)) == list(range(50))
 
 
 @pytest.mark.parametrize("broken", [0, 3, 9])
@@ -272,7 +355,7 @@ def test_an_error_in_the_work_comes_out_and_ends_the_stream(broken: int) -> None
         return number
 
     with pytest.raises(ValueError, match=f"broken {broken}"):
-        list(side_by_side(work, workshop.items(1000), workers=2, held=4))
+        list(side_by_side(work, workshop.items(1000), workers=2, held=4, abandon=lambda: None))
     assert workshop.made <= broken + 5
 
 
@@ -285,7 +368,7 @@ def test_an_error_in_the_stream_comes_out_after_the_work_in_hand() -> None:
 
     work: Callable[[int], None] = finished.append
     with pytest.raises(ValueError, match="the stream broke"):
-        list(side_by_side(work, items(), workers=2, held=10))
+        list(side_by_side(work, items(), workers=2, held=10, abandon=lambda: None))
     assert sorted(finished) == [0, 1, 2]
 
 

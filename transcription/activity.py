@@ -14,56 +14,49 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
-FRAME = 320
-"""Samples of one frame: 20 ms, shorter than speech sounds, longer than a period of the deepest voice."""
+FRAME = 320  # samples of one frame: 20 ms, shorter than speech sounds, longer than a period of the deepest voice.
 FRAMES_PER_SECOND = SAMPLE_RATE // FRAME
-STEP = 5
-"""Frames of one step (100 ms), in which the noise is followed."""
+STEP = 5  # frames of one step (100 ms), in which the noise is followed.
 STEPS_PER_SECOND = FRAMES_PER_SECOND / STEP
 
+# Decided at once, with as much of the recording on either side in view. Larger: less CPU, more memory.
 BLOCK_SECONDS = 10
-"""Decided at once, with as much of the recording on either side in view. Larger: less CPU, more memory."""
 
+# A sound that never falls for so long is noise: speech stops between words, or in its consonants.
 PLATEAU_SECONDS = 3.0
-"""A sound that never falls for so long is noise: speech stops between words, or in its consonants."""
 CALM_SECONDS = 0.4
+# From the calmest stretches of this length, the calmest 1 in 20, is learnt how far the noise itself goes up and
+# down.
 CALM_PERCENT = 5
-"""From the calmest stretches of this length, the calmest 1 in 20, is learnt how far the noise itself goes up and
-down."""
-CALM_FACTOR = 2.0
-"""What the noise does at other times, as a multiple: 1.3 for hiss, 2 for many voices at once."""
+CALM_FACTOR = 2.0  # what the noise does at other times, as a multiple: 1.3 for hiss, 2 for many voices at once.
+# Above the floor, which is a minimum over seconds: steady noise rises 3 dB above it, and vowels stay above this
+# where speech as a whole is 10 dB louder than the noise.
 MIN_THRESHOLD_DB = 6.0
-"""Above the floor, which is a minimum over seconds: steady noise rises 3 dB above it, and vowels stay above this where
-speech as a whole is 10 dB louder than the noise."""
-MAX_THRESHOLD_DB = 12.0
-"""Speech only 10 dB above the noise would be lost with more."""
-MAX_SHARE = 0.45
-"""Of the distance from the floor to loud speech."""
+MAX_THRESHOLD_DB = 12.0  # speech only 10 dB above the noise would be lost with more.
+MAX_SHARE = 0.45  # of the distance from the floor to loud speech.
+# Where even the calmest stretches are livelier, they are likely to be speech, and nothing is known of the noise.
 MAX_CALM_DB = 9.0
-"""Where even the calmest stretches are livelier, they are likely to be speech, and nothing is known of the noise."""
-RELEASE_DB = 3.0
-"""Sound that has begun lasts until it is this much below the threshold: word ends fade."""
+RELEASE_DB = 3.0  # sound that has begun lasts until it is this much below the threshold: word ends fade.
+# What is this much weaker than the loud parts around is no speech, however silent the room: echoes, breath.
 RANGE_DB = 50.0
-"""What is this much weaker than the loud parts around is no speech, however silent the room: echoes, breath."""
 LOUD_PERCENT = 95
 HIDING_DB = 26.0
+# Sound that rises less than this above the floor has so much of its beginning and end hidden in the noise: a weak
+# consonant.
 HIDDEN_SECONDS = 0.14
-"""Sound that rises less than this above the floor has so much of its beginning and end hidden in the noise: a weak
-consonant."""
+# An RMS of one step of 16 bits: what is as faint as rounding is silence, next to digital silence too.
 LEAST_FLOOR_DB = 0.0
-"""An RMS of one step of 16 bits: what is as faint as rounding is silence, next to digital silence too."""
+# dB above the threshold, summed over the frames of a burst. Less is a chance peak of the noise; a syllable has 50
+# and more.
 LEAST_BURST = 12.0
-"""dB above the threshold, summed over the frames of a burst. Less is a chance peak of the noise; a syllable has 50
-and more."""
-BRIDGED_SECONDS = 0.1
-"""Shorter breaks between two sounds are no silence: stop consonants."""
+BRIDGED_SECONDS = 0.1  # shorter breaks between two sounds are no silence: stop consonants.
 
 Samples = npt.NDArray[np.int16]
 Levels = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 
-class Heard(NamedTuple):
+class Sound(NamedTuple):
     """Some seconds of a recording: the samples, and for each 20 ms frame whether there is sound, and its level in
     dB.
     """
@@ -79,7 +72,7 @@ class _Block(NamedTuple):
     level: Levels  # shape (frames,), dB
 
 
-def listen(blocks: Iterable[bytes]) -> Iterator[Heard]:
+def measured(blocks: Iterable[bytes]) -> Iterator[Sound]:
     """16 kHz mono s16le in blocks of any size → the same samples, in order, with what is heard in them.
 
     Holds three blocks of `BLOCK_SECONDS`. The result does not depend on how the bytes were divided. A last frame that
@@ -153,12 +146,12 @@ def _decibels(power: Levels) -> Levels:
     return 10 * np.log10(np.maximum(power, np.float32(0.1)))
 
 
-def _judge(held: list[_Block], at: int) -> Heard:
+def _judge(held: list[_Block], at: int) -> Sound:
     first = sum(len(block.level) for block in held[:at])
     now = held[at]
     bands = np.concatenate([block.bands for block in held], axis=1)
     level = np.concatenate([block.level for block in held])
-    return Heard(now.pcm, _activity(bands, level)[first : first + len(now.level)], now.level)
+    return Sound(now.pcm, _activity(bands, level)[first : first + len(now.level)], now.level)
 
 
 def _activity(bands: Levels, level: Levels) -> Flags:

@@ -8,7 +8,7 @@ strings, no `DisplayText` in detailed answers, `Success` without words.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from transcription.errors import Retryable
@@ -42,6 +42,17 @@ class Answer:
     status: str
     phrase: Phrase | None
     covered: float
+
+    def within(self, seconds: float) -> "Answer":
+        """The same for a clip of that length: nothing in it lies beyond, and text without a duration covers it all."""
+        phrase, covered = self.phrase, min(self.covered, seconds)
+        if phrase:
+            words = tuple(word.within(seconds) for word in phrase.words)
+            if phrase.duration == 0:
+                covered = words[-1].end if words else seconds
+                phrase = replace(phrase, duration=max(0.0, covered - phrase.offset))
+            phrase = replace(phrase, offset=min(phrase.offset, seconds), words=words).within(0.0, seconds)
+        return Answer(self.status, phrase, covered)
 
 
 def parse(body: bytes) -> Answer:

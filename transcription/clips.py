@@ -17,43 +17,42 @@ from transcription.activity import (
     LEAST_FLOOR_DB,
     MIN_THRESHOLD_DB,
     SAMPLE_RATE,
-    Heard,
     Levels,
-    listen,
+    Sound,
+    measured,
     spans,
 )
 
+# The service's limit is 60 s; what it does past it is not documented, and codecs add some of their own.
 MAX_CLIP_SECONDS = 58.0
-"""The service's limit is 60 s; what it does past it is not documented, and codecs add some of their own."""
+# No clip holds a longer pause: the service is reported to stop at about one second, and a pause is measured to 0.1
+# s.
 PAUSE_SECONDS = 0.8
-"""No clip holds a longer pause: the service is reported to stop at about one second, and a pause is measured to 0.1
-s."""
 BEFORE_SECONDS = 0.15
+# Silence kept before and after speech: a recogniser wants some, and words begin and, even more, end more faintly
+# than can be measured. Not more: with 3 s of speech between long pauses this is an eighth of what is sent and
+# billed.
 AFTER_SECONDS = 0.2
-"""Silence kept before and after speech: a recogniser wants some, and words begin and, even more, end more faintly
-than can be measured. Not more: with 3 s of speech between long pauses this is an eighth of what is sent and
-billed."""
+# Silence up to this length is cut in the middle and sent: little is gained without it, and noise may hide a word's
+# edge.
 WHOLE_SECONDS = 1.0
-"""Silence up to this length is cut in the middle and sent: little is gained without it, and noise may hide a word's
-edge."""
+# A silence of this length in running speech lies between words: a stop within a word lasts 0.2 s at most, and noise
+# that hides the end of one word and the beginning of the next makes it longer by 0.25 s at most.
 SURE_SECONDS = 0.5
-"""A silence of this length in running speech lies between words: a stop within a word lasts 0.2 s at most, and noise
-that hides the end of one word and the beginning of the next makes it longer by 0.25 s at most."""
+# Part of a clip that must be filled before running speech is cut: with less, a recording would need over 1.5 times
+# the requests it must have.
 EARLIEST_SHARE = 0.7
-"""Part of a clip that must be filled before running speech is cut: with less, a recording would need over 1.5 times the
-requests it must have."""
+# Where there is no silence, the quietest point so long before the limit is taken: a few words' time.
 SEARCH_SECONDS = 6.0
-"""Where there is no silence, the quietest point so long before the limit is taken: a few words' time."""
 MIN_OVERLAP_SECONDS = 1.5
+# Shared by two clips that are cut in running speech. Four words and more, so that one is found that both heard
+# alike.
 MAX_OVERLAP_SECONDS = 3.0
-"""Shared by two clips that are cut in running speech. Four words and more, so that one is found that both heard
-alike."""
-QUIET_SECONDS = 0.1
-"""The quietest point is that with the least sound for so long: about the gap between two words."""
+QUIET_SECONDS = 0.1  # the quietest point is that with the least sound for so long: about the gap between two words.
+# Less sound than this between two pauses is a click. The shortest words (a, I, it) have 0.15 s.
 LEAST_SOUND_SECONDS = 0.1
-"""Less sound than this between two pauses is a click. The shortest words (a, I, it) have 0.15 s."""
+# A shorter recording may be one word from end to end, with nothing to tell it from noise: it is sent as it is.
 SHORT_SECONDS = 2.0
-"""A shorter recording may be one word from end to end, with nothing to tell it from noise: it is sent as it is."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,24 @@ class Clip:
     """16 kHz mono s16le."""
     voiced: tuple[tuple[int, int], ...]
     """The stretches (start, end) with sound that may be speech and that an answer to this clip has to cover. Sound
-    that it shares with the next clip is counted to the middle of it: up to there each of the two has whole words."""
+    that two clips share is divided in its middle: up to there each of the two has whole words."""
     overlap: int = 0
     """Samples at its start that the clip before holds too: 0 unless cut in running speech."""
 
     @property
     def end(self) -> int:
         return self.start + len(self.pcm) // 2
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / 2 / SAMPLE_RATE
+
+    def between(self, start: int, end: int) -> "Clip":
+        """The part of it between two samples of the recording."""
+        voiced = tuple(
+            (max(first, start), min(last, end)) for first, last in self.voiced if last > start and first < end
+        )
+        return Clip(start, self.pcm[(start - self.start) * 2 : (end - self.start) * 2], voiced)
 
 
 def cut(blocks: Iterable[bytes], limit_seconds: float = MAX_CLIP_SECONDS) -> Iterator[Clip]:
@@ -80,8 +90,8 @@ def cut(blocks: Iterable[bytes], limit_seconds: float = MAX_CLIP_SECONDS) -> Ite
     Each is there as soon as it can be decided, some 20 s of audio after its end. Holds a clip and half a minute.
     """
     tape = _Tape(_frames(limit_seconds))
-    for heard in listen(blocks):
-        tape.extend(heard)
+    for sound in measured(blocks):
+        tape.extend(sound)
         yield from tape.clips(more=True)
     yield from tape.clips(more=False)
 
@@ -126,10 +136,10 @@ class _Tape:
         self._start = 0
         self._overlap = 0
 
-    def extend(self, heard: Heard) -> None:
-        self._pcm += heard.pcm.tobytes()
-        self._active = np.concatenate((self._active, heard.active))
-        self._level = np.concatenate((self._level, heard.level))
+    def extend(self, sound: Sound) -> None:
+        self._pcm += sound.pcm.tobytes()
+        self._active = np.concatenate((self._active, sound.active))
+        self._level = np.concatenate((self._level, sound.level))
 
     def clips(self, more: bool) -> Iterator[Clip]:
         """Takes off what can be decided; `more` tells whether the recording goes on."""
@@ -139,7 +149,7 @@ class _Tape:
         while run := self._next_run():
             begin = 0 if self._overlap or run.first <= WHOLE // 2 else run.first - BEFORE
             end = min(run.last + AFTER if run.silence >= WHOLE else run.last + run.silence // 2, len(self._active))
-            if run.last + AFTER - begin > self._limit:
+            if (run.last + AFTER if more else end) - begin > self._limit:
                 yield self._take(begin, self._cut_running_speech(begin))
             elif more and not run.ended:
                 return
@@ -182,7 +192,8 @@ class _Tape:
     def _take(self, begin: int, cut: _Cut) -> Clip:
         pcm = bytes(self._pcm[begin * FRAME * 2 : cut.end * FRAME * 2])
         start = self._start + begin * FRAME
-        clip = Clip(start, pcm, self._voiced(begin, cut.duty, start + len(pcm) // 2), self._overlap * FRAME)
+        shared = self._overlap // 2  # up to there the clip before answers for the sound
+        clip = Clip(start, pcm, self._voiced(begin + shared, cut.duty, start + len(pcm) // 2), self._overlap * FRAME)
         self._forget(cut.resume)
         self._overlap = cut.end - cut.resume
         return clip

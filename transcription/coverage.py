@@ -10,25 +10,23 @@ from itertools import pairwise
 from transcription.activity import SAMPLE_RATE
 from transcription.clips import BEFORE_SECONDS, Clip
 
+# Sound that goes on for less than this after the last word is its own end: an echo, a breath, an early end of the
+# word.
 TAIL_SECONDS = 0.3
-"""Sound that goes on for less than this after the last word is its own end: an echo, a breath, an early end of the
-word."""
+# Less sound than this behind a silence is a click: the shortest words (a, I, it) last longer.
 LEAST_SPEECH_SECONDS = 0.15
-"""Less sound than this behind a silence is a click: the shortest words (a, I, it) last longer."""
+# An answer that covers less has got nowhere; the same again would give the same. So a clip is sent 200 times at
+# most, were the service to give one syllable each time.
 LEAST_PROGRESS_SECONDS = 0.3
-"""An answer that covers less has got nowhere; the same again would give the same. So a clip is sent 200 times at
-most, were the service to give one syllable each time."""
 
+# A silence of this much of the length of that at which the service stopped may stop it too: it might have at a
+# shorter one.
 SAME_SILENCE_SHARE = 0.75
-"""A silence of this much of the length of that at which the service stopped may stop it too: it might have at a
-shorter one."""
-LEAST_SILENCE_SECONDS = 0.35
-"""No cuts at shorter ones: they may lie within a word."""
+LEAST_SILENCE_SECONDS = 0.35  # no cuts at shorter ones: they may lie within a word.
 
 BEFORE = round(BEFORE_SECONDS * SAMPLE_RATE)
 
-Stretch = tuple[int, int]
-"""(start, end) in samples of the recording."""
+Stretch = tuple[int, int]  # (start, end) in samples of the recording.
 
 
 def remainder(clip: Clip, covered: int, spoken: int | None = None) -> tuple[Stretch, ...]:

@@ -30,7 +30,7 @@ FILES_DECLARE = {"asf", "avi", "flv", "matroska"}
 
 # Containers with nothing behind their last packet, so that what is there must be damaged.
 END_WITH_AUDIO = {"aac", "amr", "ogg"}
-UNREAD_BYTES = 256 << 10  # of such a file, and more than a page of it, are too many
+UNREAD_BYTES = 80 << 10  # of such a file are too many: an OGG page has at most 64 KiB
 
 # Containers whose clock starts at 0, whenever the first sound is; in others it may start anywhere.
 START_AT_ZERO = {"mov"}
@@ -54,12 +54,13 @@ class DecodedRecording:
             f"{','.join(names[:2])} / {codec.codec.canonical_name}, {codec.sample_rate} Hz, "
             f"{channels} channel{'s' if channels != 1 else ''}"
         )
-        self.duration = None if file.fragmented else _microseconds(self._container.duration)
+        about = None if file.fragmented else _microseconds(self._container.duration)  # some containers only guess
         self.damage: str | None = None
         self.lost: tuple[tuple[float, float], ...] = ()
         start = 0.0 if self._kind in START_AT_ZERO else _microseconds(self._container.start_time)
         self._expected = wav_seconds or self._declared_seconds(start or 0.0)
-        self._clock = Timeline(start, self.duration)
+        self.duration = self._expected
+        self._clock = Timeline(start, about)
         self._losses = Losses()
         self._read_until, self._cut = 0, False
 
@@ -158,7 +159,7 @@ class DecodedRecording:
         stream, sound_only = self._stream, all(stream.type == "audio" for stream in self._container.streams)
         tagged = self._kind == "mp3" and start > 0  # by the encoder: then its length is in the same tag
         if (self._kind in FILES_DECLARE and sound_only) or tagged:
-            return self.duration
+            return _microseconds(self._container.duration)
         if self._kind not in STREAMS_DECLARE or not stream.duration or not stream.time_base:
             return None
         return (stream.duration + (stream.start_time or 0)) * float(stream.time_base) - start

@@ -89,11 +89,12 @@ class Job:
         started = self._clock.monotonic()
         ledger = Ledger()
         content, beside, error = self._document(upload, ledger, budget)
-        if not self._publish(upload, content, beside, before):
-            return
-        _report(content, ledger, self._clock.monotonic() - started)
+        published = self._publish(upload, content, beside, before)
         if error:
             log.error("%r: %s", upload.name, error)
+        if not published:
+            return
+        _report(content, ledger, self._clock.monotonic() - started)
         if isinstance(error, Exhausted) and content["status"] == FAILED:
             raise error
 

@@ -18,13 +18,12 @@ from typing import NamedTuple
 
 from transcription.transcript import Phrase, Word
 
+# Two recognitions of one word in the same sound differ by less; the next word begins later than that, or is
+# another.
 SAME_TIME_SECONDS = 0.15
-"""Two recognitions of one word in the same sound differ by less; the next word begins later than that, or is
-another."""
+# Words (or characters) looked at where there are no times: three seconds of overlap hold 20 at most.
 SHARED_TOKENS = 30
-"""Words (or characters) looked at where there are no times: three seconds of overlap hold 20 at most."""
-EDGE_TOKENS = 1
-"""One word next to each edge may be broken by it."""
+EDGE_TOKENS = 1  # one word next to each edge may be broken by it.
 
 UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer

@@ -33,7 +33,8 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The time of day, with a time zone."""
 
-    def sleep(self, seconds: float) -> None: ...
+    def sleep(self, seconds: float, woken: threading.Event) -> None:
+        """Sleeps so long, or until it is `woken`."""
 
 
 class SystemClock:
@@ -43,8 +44,8 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+    def sleep(self, seconds: float, woken: threading.Event) -> None:
+        woken.wait(seconds)
 
 
 @dataclass
@@ -57,10 +58,27 @@ class Budget:
 
     def __post_init__(self) -> None:
         self._ends = self.clock.monotonic() + self.seconds
+        self._ended = threading.Event()
+
+    def part(self) -> "Budget":
+        """The same time for one go, which can be ended without ending what comes after it."""
+        return Budget(self.clock, self.left(), self.name)
+
+    def end(self) -> None:
+        """Nothing more is worth waiting for: whoever waits is woken, and whoever comes is refused."""
+        self._ended.set()
 
     def left(self) -> float:
         """Seconds; negative once it is gone."""
-        return self._ends - self.clock.monotonic()
+        return 0.0 if self._ended.is_set() else self._ends - self.clock.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self.clock.sleep(seconds, self._ended)
+
+    def check(self) -> None:
+        """Exhausted: there is no time for another request."""
+        if self.left() <= 0:
+            raise self.gone("no time was left to send this")
 
     def gone(self, reason: object) -> Exhausted:
         minutes = self.seconds / 60
@@ -87,7 +105,7 @@ def persist(attempt: Callable[[], T], budget: Budget) -> T:
         retry=retry_if_exception_type(Retryable),
         wait=_wait,
         stop=lambda state: state.upcoming_sleep >= budget.left(),
-        sleep=budget.clock.sleep,
+        sleep=budget.sleep,
         before_sleep=note,
         retry_error_callback=give_up,
     )(attempt)

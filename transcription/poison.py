@@ -60,8 +60,10 @@ def write_down(storage: Storage, clock: Clock, message: bytes) -> Json | None:
 
 def _write(storage: Storage, clock: Clock, name: str) -> Json | None:
     for _ in range(MOST_ROUNDS):
-        upload = storage.upload(name)
+        storage.upload(name)  # UploadGone, before anything else is asked for under that name
+        # The document first: one that is written in between belongs to a newer upload, and is then not replaced.
         before = storage.with_captions(storage.outcome(name), name)
+        upload = storage.upload(name)
         if is_folder_marker(upload) or before.source_etag == upload.etag:
             return None
         source = Source(storage.audio_container, name, upload.etag, upload.size)

@@ -9,13 +9,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers: int, held: int) -> Iterator[Result]:
+def side_by_side(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int, held: int, abandon: Callable[[], None]
+) -> Iterator[Result]:
     """`work(item)` for each item, in order, on up to `workers` threads; at most `held` items are taken off the stream
     and not yet done.
 
     The stream is read while earlier items are worked on, and not faster than they are done: that is what keeps the
     memory of a long recording flat. A slow item holds up the results behind it, which are small, but no work. An error
-    of the stream or of `work` ends it; items not begun are dropped, those in work are waited for.
+    of the stream or of `work` ends it: items not begun are dropped, `abandon` is to hurry those in work, which are
+    waited for.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -29,5 +32,8 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
+        except BaseException:
+            abandon()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

@@ -73,8 +73,10 @@ class SpeechClient:
         """
 
         def attempt() -> Answer:
+            budget.check()
             proof = self._credential.headers()
             with self._gate.turn(ledger, budget):
+                budget.check()
                 return self._ask(audio, options, proof, ledger, budget)
 
         answer = persist(attempt, budget)
@@ -141,7 +143,7 @@ class SpeechClient:
         The network's errors hold the request, and so the key: only their reason goes on.
         """
         ends = time.monotonic() + seconds
-        timeout = (CONNECT_SECONDS, max(0.1, min(SILENT_SECONDS, seconds)))
+        timeout = (max(0.1, min(CONNECT_SECONDS, seconds)), max(0.1, min(SILENT_SECONDS, seconds)))
         try:
             with self._session.post(
                 url, params=query, headers=headers, data=body, timeout=timeout, allow_redirects=False, stream=True

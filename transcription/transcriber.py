@@ -7,66 +7,44 @@ the recording, because what the others said is paid for and worth having.
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 from transcription import answers
 from transcription.answers import Answer
+from transcription.assembly import Heard, assembled
 from transcription.clips import Clip, cut
 from transcription.coverage import remainder, rests
 from transcription.encoding import SAMPLE_BYTES, SAMPLE_RATE, encoded
 from transcription.errors import (
     Exhausted,
     Misconfigured,
-    NothingRecognized,
     RequestRefused,
     TooLong,
     TooLongForPronunciation,
-    TranscriptionError,
     UnsupportedAudio,
 )
-from transcription.joining import join
 from transcription.pacing import Budget
 from transcription.pronunciation import LONGEST_ASSESSED
 from transcription.recording import Recording
 from transcription.settings import Settings
 from transcription.side_by_side import side_by_side
 from transcription.speech import Options, SpeechClient
-from transcription.transcript import Gap, Ledger, Phrase, Transcript
+from transcription.transcript import Gap, Ledger, Transcript
 
 log = logging.getLogger(__name__)
 
 LONG_RECORDING = 120.0  # seconds from which on the log tells of progress
 UNKNOWN_STEP = 600.0  # seconds of audio between two such lines where the file does not say how long it is
+MOST_CLIPS = 16  # of one recording in flight, whatever the quota: with the quota of S0, 100, they would fill 200 MB
 CLIPS_AHEAD = 2  # cut and waiting while as many as may be in flight are; each takes up to 2 MB
 # What may be sent again after the service found nobody speaking: seconds for each recording, and a share of what was
 # sent.
 SECOND_LOOKS_SECONDS = 30.0
 SECOND_LOOKS_SHARE = 0.03
+PROBE_SECONDS = 12.0
 LEAST_GAP_SECONDS = 0.5  # of sound without words: less is a cough or a door, which is no speech lost
 NOT_COVERED = "NotCovered"  # a gap's reason: the service answers, but never gets to that stretch
 DAMAGED = "DamagedAudio"  # a gap's reason: the file does not hold that stretch any more
-
-
-@dataclass
-class Heard:
-    """What became of one clip; `error` is what kept part of it from an answer.
-
-    Of the clip itself only its place is left (samples of the recording): the sound of all clips would fill the memory.
-    """
-
-    start: int
-    end: int
-    overlap: int
-    phrases: list[Phrase] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-    error: TranscriptionError | None = None
-
-    def missing(self, spoken: Sequence[tuple[int, int]], reason: str) -> None:
-        """Notes one gap from the first of these stretches (samples of the recording) to the end of the last."""
-        if spoken:
-            start, end = spoken[0][0] / SAMPLE_RATE, spoken[-1][1] / SAMPLE_RATE
-            self.gaps.append(Gap(start, end - start, reason))
 
 
 class Transcriber:
@@ -79,15 +57,19 @@ class Transcriber:
     def transcribe(self, recording: Recording, asked: Options, ledger: Ledger, budget: Budget) -> Transcript:
         """Final, Misconfigured, Exhausted: there is no transcript."""
         ledger.endpoint = self._speech.endpoint
+        budget = budget.part()
         listener = _Listener(self._speech, self.settings.speech.audio_format, asked, ledger, budget)
         played = _Played(recording, self.settings.limits.audio_seconds)
         if asked.pronunciation:
-            heard = [listener.assess(_whole(played))]
+            heard = listener.assess(_whole(played))
         else:
-            places = self.settings.speech.max_concurrent_requests
-            stream = side_by_side(listener.listen, cut(played.blocks()), places, places + CLIPS_AHEAD)
+            places = min(self.settings.speech.max_concurrent_requests, MOST_CLIPS)
+            clips = cut(played.blocks())
+            stream = side_by_side(listener.listen, clips, places, places + CLIPS_AHEAD, abandon=budget.end)
             heard = list(_with_progress(stream, recording, budget.name))
-        return _assembled(heard, played, asked.language)
+        if not any(one.phrases or one.gaps for one in heard):
+            played.check_damage()
+        return assembled(heard, played.damage(), played.seconds, asked.language)
 
 
 def _with_progress(stream: Iterator[Heard], recording: Recording, name: str) -> Iterator[Heard]:
@@ -156,7 +138,7 @@ class _Listener:
         self._asked = asked
         self._ledger = ledger
         self._budget = budget
-        self._hopeless: Misconfigured | None = None
+        self._hopeless: Misconfigured | Exhausted | None = None
         self._looked_again = 0.0
         self._lock = threading.Lock()
 
@@ -167,30 +149,34 @@ class _Listener:
         while waiting:
             piece = waiting.popleft()
             try:
-                answer = self._ask(piece)
+                waiting.extendleft(reversed(self._account(piece, self._ask(piece), heard)))
             except (Exhausted, Misconfigured, RequestRefused) as error:
                 heard.missing(piece.voiced, error.code)
                 heard.error = error
-            else:
-                waiting.extendleft(reversed(self._account(piece, answer, heard)))
         return heard
 
-    def assess(self, clip: Clip) -> Heard:
+    def assess(self, clip: Clip) -> list[Heard]:
         """One request, whatever it covers: an assessment is of the whole text."""
-        answer = self._ask(clip)
-        return Heard(clip.start, clip.end, clip.overlap, [answer.phrase] if answer.phrase else [])
+        if not clip.pcm:
+            return []
+        heard, answer = Heard(clip.start, clip.end, clip.overlap), self._ask(clip)
+        if answer.phrase:
+            heard.phrases.append(answer.phrase)
+        elif answer.status == answers.NO_MATCH:
+            heard.missing(clip.voiced, answers.NO_MATCH)
+        return [heard]
 
     def _ask(self, piece: Clip) -> Answer:
-        """Once the service has refused the key, the recording's other clips are not sent any more."""
+        """Once the key is refused or the budget gone, the recording's other clips are not sent any more."""
         if self._hopeless:
-            raise Misconfigured(str(self._hopeless))
+            raise type(self._hopeless)(str(self._hopeless))
         try:
-            return self._speech.recognize(
-                encoded(piece.pcm, self._audio_format), self._asked, self._ledger, self._budget
-            )
-        except Misconfigured as error:
+            audio = encoded(piece.pcm, self._audio_format)
+            answer = self._speech.recognize(audio, self._asked, self._ledger, self._budget)
+        except (Misconfigured, Exhausted) as error:
             self._hopeless = error
             raise
+        return answer.within(piece.seconds)
 
     def _account(self, piece: Clip, answer: Answer, heard: Heard) -> tuple[Clip, ...]:
         """Notes what the answer gives and lacks; what is to be sent again."""
@@ -211,11 +197,25 @@ class _Listener:
             if sum(end - start for start, end in wordless) >= LEAST_GAP_SECONDS * SAMPLE_RATE:
                 heard.missing(wordless, answers.NO_MATCH)
             return again
-        return again if self._may_look_again(again) else ()
+        return tuple(found for rest in again for found in self._behind_noise(rest))
 
-    def _may_look_again(self, clips: tuple[Clip, ...]) -> bool:
-        """Speech may follow where the service heard silence or noise, but hold music must not be sent for ever."""
-        seconds = sum(len(clip.pcm) for clip in clips) / SAMPLE_BYTES / SAMPLE_RATE
+    def _behind_noise(self, rest: Clip) -> tuple[Clip, ...]:
+        """The rest of a clip from where somebody speaks, after silence or noise ended its recognition.
+
+        Looked for in probes, because the service gives up again at each: what is behind may be speech, but also hold
+        music, which must not be sent for ever. A probe's own answer does not count: it may end within a word.
+        """
+        probe = round(PROBE_SECONDS * SAMPLE_RATE)
+        while rest.voiced and self._may_look(min(PROBE_SECONDS, rest.seconds)):
+            if rest.seconds <= PROBE_SECONDS:
+                return (rest,)
+            answer = self._ask(rest.between(rest.start, rest.start + probe))
+            if answer.phrase or answer.status == answers.NO_MATCH:
+                return (rest,)
+            rest = rest.between(rest.start + probe, rest.end)
+        return ()
+
+    def _may_look(self, seconds: float) -> bool:
         with self._lock:
             allowed = SECOND_LOOKS_SECONDS + SECOND_LOOKS_SHARE * self._ledger.audio_seconds
             if self._looked_again + seconds > allowed:
@@ -235,40 +235,3 @@ def _whole(played: _Played) -> Clip:
                 " Upload it in parts, each with the text that is read in it."
             )
     return Clip(0, bytes(pcm), ((0, len(pcm) // SAMPLE_BYTES),))
-
-
-def _assembled(heard: list[Heard], played: _Played, language: str) -> Transcript:
-    """The transcript; where there are no words at all, the error that says why."""
-    phrases = list(_in_order(heard))
-    gaps = [gap for one in heard for gap in one.gaps]
-    errors = sorted((one.error for one in heard if one.error), key=lambda error: not error.try_again)
-    if not phrases and errors:
-        raise errors[0]
-    if not phrases and gaps:
-        raise NothingRecognized(
-            f"There is speech in this recording, but no words of {language} were understood: check the language"
-            " (metadata `language`, the first folder, or SPEECH_LANGUAGE) and upload it again."
-        )
-    if not phrases:
-        played.check_damage()
-    gaps = sorted([*gaps, *played.damage()], key=lambda gap: gap.offset)
-    mendable = errors[0] if errors and errors[0].try_again else None
-    return Transcript(language, played.seconds, tuple(phrases), tuple(gaps), mendable)
-
-
-def _in_order(heard: list[Heard]) -> Iterator[Phrase]:
-    """All phrases; what two answers to shared sound both have is kept once, and no phrase reaches into the next."""
-    before: Phrase | None = None
-    for one in heard:
-        shared = one.overlap / SAMPLE_RATE
-        for phrase in one.phrases:
-            if before and (shared or (before.words and phrase.words)):
-                before, phrase = join(before, phrase)
-                if not phrase.words:  # nothing tells more than that the seam is somewhere in the shared sound
-                    phrase = phrase.within(one.start / SAMPLE_RATE + shared / 2, phrase.end)
-            shared = 0.0
-            if before and before.text:
-                yield before.within(0.0, max(before.offset, phrase.offset))
-            before = phrase
-    if before and before.text:
-        yield before

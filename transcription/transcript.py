@@ -28,6 +28,11 @@ class Word:
     def end(self) -> float:
         return self.offset + self.duration
 
+    def within(self, end: float) -> "Word":
+        """The same word, said not to last beyond `end`."""
+        offset = min(self.offset, end)
+        return replace(self, offset=offset, duration=min(self.duration, end - offset))
+
 
 @dataclass(frozen=True)
 class Alternative:

@@ -27,7 +27,7 @@ class WavRecording:
 
     def __init__(self, file: BinaryIO, start: int, size: int, missing: int) -> None:
         self._file, self._start, self._size = file, start, size
-        self.duration: float | None = _seconds(size + missing)
+        self.duration: float | None = _seconds(size)
         self.damage: str | None = None
         self.lost: tuple[tuple[float, float], ...] = ()
         if missing:
