@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 
 # It logs each request and answer with all headers at INFO, which the host would keep and bill.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+# It warns of an answer with broken headers, and tells of every request at DEBUG, with the URL: a SAS is part of that.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
