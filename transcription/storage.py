@@ -23,7 +23,7 @@ from typing import Any
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings, ExponentialRetry
+from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings
 
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.names import output_name, reachable
@@ -40,7 +40,10 @@ CAPTION_TYPES = {
 }
 
 CLIENT_OPTIONS: dict[str, Any] = {
-    "retry_policy": ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=3),
+    # No policy object: it is part of one client's pipeline, and a second client would send through the first one's.
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "retry_total": 3,
     "connection_timeout": 10,
     "read_timeout": 30,
     "max_single_get_size": BLOCK_BYTES,
