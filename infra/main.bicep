@@ -5,17 +5,14 @@ targetScope = 'resourceGroup'
 
 import { Settings, defaults } from 'settings.bicep'
 
-@description('The region of everything. It has to offer Flex Consumption with Python 3.13, and Speech.')
-param location string = resourceGroup().location
-
 @description('App settings that differ from their defaults, such as { SPEECH_LANGUAGE: \'fr-FR\' }.')
 param settings Settings = {}
 
 // --- Speech ---
 
-@description('F0 is free: one request at a time, five hours of audio a month, one per subscription.')
-@allowed(['F0', 'S0'])
-param speechSku string = 'S0'
+@description('F0 is free: one request at a time, five hours of audio a month, one per subscription. Empty: S0; but that of an existing resource has to be said.')
+@allowed(['', 'F0', 'S0'])
+param speechSku string = ''
 
 @description('The quota of concurrent requests that the Speech resource has: 100 for S0 until a support request raised it. For F0 it is 1, whatever is said here.')
 @minValue(1)
@@ -26,7 +23,7 @@ param speechConcurrentRequests int = 100
 @allowed(['key1', 'key2'])
 param speechKey string = 'key1'
 
-@description('The region of a Speech resource that exists already; none is made then. speechSku has to name its SKU.')
+@description('The region of a Speech resource that exists already; none is made then. speechSku has to name its SKU, since the quota depends on it.')
 param existingSpeechRegion string = ''
 
 @description('The key of that resource.')
@@ -38,8 +35,8 @@ param restoreSpeech bool = false
 
 // --- The app ---
 
-@description('Memory of an instance.')
-@allowed([512, 2048, 4096])
+@description('Memory of an instance. 512 are too few for the sixteen recordings that host.json lets it work on at once.')
+@allowed([2048, 4096])
 param instanceMemoryMB int = 2048
 
 @description('The most instances; fewer where the Speech quota is smaller. What the quota allows is shared out among them: 12 leave each the app\'s default of 8 requests at once.')
@@ -80,6 +77,11 @@ param alertEmail string = ''
 @minValue(1)
 param alertAudioHoursPerDay int = 50
 
+// The region of everything, which has to offer Flex Consumption with Python 3.13, and Speech: deploy.sh asks. No parameter,
+// since a group holds one deployment.
+#disable-next-line no-loc-expr-outside-params
+var location = resourceGroup().location
+
 // The location is part of it: a deleted vault or Speech resource holds its name, and cannot be taken back elsewhere.
 var suffix = uniqueString(resourceGroup().id, location)
 
@@ -103,10 +105,21 @@ var tags = { application: 'speech-transcription' }
 
 var chosen = union(defaults, settings)
 
+var ownContainers = [packageContainer, deadLetterContainerName]
+var clash = contains([chosen.TRANSCRIPT_CONTAINER, ...ownContainers], chosen.AUDIO_CONTAINER) || contains(ownContainers, chosen.TRANSCRIPT_CONTAINER)
+var containers = !clash
+  ? [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER, ...ownContainers]
+  : fail('AUDIO_CONTAINER and TRANSCRIPT_CONTAINER each need a container of its own, other than ${packageContainer} and ${deadLetterContainerName}.')
+
 // Instances × requests in flight never exceed the quota: no more instances than it has requests, and each gets its
 // share, rounded down. Only the blob trigger's instances call Speech; the other functions have instances of their own.
-var quota = speechSku == 'F0' ? 1 : speechConcurrentRequests
-var instances = min(max(maximumInstances, leastInstances), quota)
+var sku = speechSku == 'F0'
+  ? 'F0'
+  : (speechSku == 'S0' || empty(existingSpeechRegion) ? 'S0' : fail('existingSpeechRegion is set: name the SKU of that resource as speechSku, F0 or S0.'))
+var quota = sku == 'F0' ? 1 : speechConcurrentRequests
+var instances = quota < leastInstances
+  ? fail('The region takes no fewer than ${leastInstances} instances, and the Speech quota is ${quota}: raise speechConcurrentRequests if the resource has more, or take another region. F0 always has 1.')
+  : min(max(maximumInstances, leastInstances), quota)
 var requestsPerInstance = quota / instances
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
@@ -121,7 +134,7 @@ module storage 'modules/storage.bicep' = {
     tags: tags
     name: names.storage
     audioContainer: chosen.AUDIO_CONTAINER
-    containers: [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER, packageContainer, deadLetterContainerName]
+    containers: containers
     deleteAudioAfterDays: deleteAudioAfterDays
   }
 }
@@ -140,7 +153,7 @@ module speech 'modules/speech.bicep' = {
     location: location
     tags: tags
     name: names.speech
-    sku: speechSku
+    sku: sku
     keyName: speechKey
     existingRegion: existingSpeechRegion
     existingKey: existingSpeechKey
@@ -223,6 +236,9 @@ output appName string = names.app
 
 @description('The storage account of uploads and transcripts.')
 output storageAccountName string = names.storage
+
+@description('Its blob service, for infra/redrive.py.')
+output blobUrl string = storage.outputs.blobUrl
 
 @description('The storage account\'s Event Grid topic.')
 output systemTopicName string = names.topic

@@ -7,15 +7,16 @@ param settings = {
   SPEECH_LANGUAGE: 'en-US'
 }
 
-// F0 is free, with one request at a time and five hours of audio a month.
-param speechSku = 'S0'
+// S0 costs what is used. F0 is free, with one request at a time and five hours of audio a month:
+//   param speechSku = 'F0'
 
 // The Speech quota is shared out among so many instances.
 param maximumInstances = 12
 
 param alertEmail = ''
 
-// To use a Speech resource of your own, its region here and its key in the environment, never in this file:
+// To use a Speech resource of your own, its region here, its SKU as speechSku, and its key in the environment, never in
+// this file:
 //   EXISTING_SPEECH_KEY=… infra/deploy.sh …
 param existingSpeechRegion = ''
 param existingSpeechKey = readEnvironmentVariable('EXISTING_SPEECH_KEY', '')

@@ -100,7 +100,8 @@ resource watchedRows 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       // A new workspace has the tables only once something is in them.
       skipQueryValidation: true
       evaluationFrequency: 'PT15M'
-      windowSize: 'PT15M'
+      // Twice as long, because a line may take minutes until it can be found.
+      windowSize: 'PT30M'
       autoMitigate: true
       criteria: {
         allOf: [{ query: queries[alert.query], timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0 }]

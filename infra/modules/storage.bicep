@@ -75,3 +75,5 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
 
 @description('For the topic.')
 output id string = account.id
+@description('The address of its blobs.')
+output blobUrl string = account.properties.primaryEndpoints.blob

@@ -178,6 +178,8 @@ class Refused(Exception):
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "flatten": lambda parts: [value for part in parts for value in part],
+    "contains": lambda whole, part: part in whole,
     "createArray": lambda *values: list(values),
     "createObject": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),
     "deployer": lambda: {"objectId": "who-deploys"},
@@ -192,12 +194,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "guid": _later("guid"),
     "items": lambda each: [{"key": key, "value": each[key]} for key in sorted(each)],
     "length": len,
+    "less": lambda a, b: a < b,
     "listKeys": _later("listKeys"),
     "max": max,
     "min": min,
     "mul": lambda a, b: a * b,
     "not": lambda value: not value,
     "null": lambda: None,
+    "or": lambda *values: any(values),
     "replace": lambda text, old, new: text.replace(old, new),
     "resourceGroup": lambda: {"id": "the-group", "location": "westeurope"},
     "resourceId": lambda kind, *names: "/".join((kind, *names)),

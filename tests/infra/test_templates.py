@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from local.tools import PROJECT
 from tests.infra.arm import Json, Later, Refused, Scope
-from tests.infra.conftest import INFRA
+from tests.infra.conftest import INFRA, STRICT
 
 EVENT_PARAMETERS = {
     "appName": "the-app",
@@ -68,13 +69,19 @@ def events(events_template: Json) -> Json:
 
 
 @pytest.mark.parametrize("file", ["main.bicep", "events.bicep"])
-def test_the_linter_has_nothing_to_say(bicep: str, file: str) -> None:
-    done = subprocess.run([bicep, "lint", str(INFRA / file)], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_the_linter_has_nothing_to_say_here_or_on_a_users_machine(bicep: str, strict: Path, file: str) -> None:
+    for folder in (strict, INFRA):
+        done = subprocess.run([bicep, "lint", str(folder / file)], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_no_rule_of_the_linter_can_stop_a_users_deployment() -> None:
+    assert not list(INFRA.rglob("bicepconfig.json"))
+    assert not (PROJECT / "bicepconfig.json").exists()
 
 
 def test_every_rule_is_an_error_and_the_compiler_obeys(bicep: str, tmp_path: Path) -> None:
-    config = (INFRA / "bicepconfig.json").read_text()
+    config = STRICT.read_text()
     assert {rule["level"] for rule in json.loads(config)["analyzers"]["core"]["rules"].values()} == {"error"}
     (tmp_path / "bicepconfig.json").write_text(config)
     (tmp_path / "careless.bicep").write_text("param unused string\n")
@@ -83,6 +90,10 @@ def test_every_rule_is_an_error_and_the_compiler_obeys(bicep: str, tmp_path: Pat
     )
     assert done.returncode == 1
     assert "Error no-unused-params" in done.stderr
+
+
+def test_the_parameter_file_guesses_no_sku_for_a_resource_of_ones_own() -> None:
+    assert not re.search(r"^param speechSku", (INFRA / "main.bicepparam").read_text(), re.MULTILINE)
 
 
 def test_the_parameter_file_fits_and_takes_the_key_from_the_environment(bicep: str) -> None:
@@ -157,6 +168,15 @@ def test_a_chosen_setting_arrives(main_template: Json) -> None:
     assert "audio" not in names
 
 
+@pytest.mark.parametrize("taken", ["audio", "app-package", "dead-letters"])
+def test_a_container_has_one_purpose(main_template: Json, taken: str) -> None:
+    with pytest.raises(Refused, match="a container of its own"):
+        Deployment(main_template, settings={"TRANSCRIPT_CONTAINER": taken})
+    if taken != "audio":
+        with pytest.raises(Refused, match="a container of its own"):
+            Deployment(main_template, settings={"AUDIO_CONTAINER": taken})
+
+
 def test_only_known_settings_can_be_chosen_and_none_that_lifts_the_cap(main_template: Json) -> None:
     settings = main_template["definitions"]["Settings"]
     assert settings["additionalProperties"] is False
@@ -208,14 +228,22 @@ def test_instances_times_requests_never_exceed_the_quota_and_waste_less_than_hal
 def test_a_region_that_demands_more_instances_gets_them_but_never_more_than_the_quota(main_template: Json) -> None:
     usual = Deployment(main_template, leastInstances=40)
     assert usual.requests_in_flight == 40 * 2
-    free = Deployment(main_template, leastInstances=40, speechSku="F0")
-    assert free.requests_in_flight == 1
+    just = Deployment(main_template, leastInstances=40, speechConcurrentRequests=40)
+    assert just.requests_in_flight == 40
+
+
+@pytest.mark.parametrize("parameters", [{"speechSku": "F0"}, {"speechConcurrentRequests": 39}])
+def test_a_quota_below_the_regions_smallest_number_is_refused_before_anything_is_made(
+    main_template: Json, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(Refused, match="no fewer than 40 instances"):
+        Deployment(main_template, leastInstances=40, **parameters)
 
 
 def test_the_arithmetic_is_right_for_every_value_that_the_parameters_allow(main_template: Json) -> None:
     variables = main_template["variables"]
-    assert variables["instances"] == (
-        "[min(max(parameters('maximumInstances'), parameters('leastInstances')), variables('quota'))]"
+    assert variables["instances"].endswith(
+        ", min(max(parameters('maximumInstances'), parameters('leastInstances')), variables('quota')))]"
     )
     assert variables["requestsPerInstance"] == "[div(variables('quota'), variables('instances'))]"
     limits = main_template["parameters"]
@@ -241,8 +269,8 @@ def test_the_values_that_the_compiler_does_not_know_are_right(usual: Deployment,
     assert app["kind"] == "functionapp,linux"
     config = app["properties"]["functionAppConfig"]
     assert config["runtime"] == {"name": "python", "version": "3.13"}
-    assert config["scaleAndConcurrency"]["instanceMemoryMB"] in (512, 2048, 4096)
-    assert main_template["parameters"]["instanceMemoryMB"]["allowedValues"] == [512, 2048, 4096]
+    assert config["scaleAndConcurrency"]["instanceMemoryMB"] in (2048, 4096)
+    assert main_template["parameters"]["instanceMemoryMB"]["allowedValues"] == [2048, 4096]
     assert config["deployment"]["storage"]["type"] == "blobContainer"
     assert config["deployment"]["storage"]["value"] == "reference(storage).primaryEndpoints.blobapp-package"
     assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
@@ -409,11 +437,24 @@ def test_the_speech_resource_takes_keys_and_has_the_chosen_sku(main_template: Js
     assert (account["kind"], account["sku"]) == ("SpeechServices", {"name": sku})
     assert account["properties"]["disableLocalAuth"] is False
     assert account["properties"]["restore"] is None
-    assert main_template["parameters"]["speechSku"]["allowedValues"] == ["F0", "S0"]
+    assert main_template["parameters"]["speechSku"]["allowedValues"] == ["", "F0", "S0"]
+
+
+def test_a_speech_resource_is_a_standard_one_unless_said(usual: Deployment) -> None:
+    assert usual.one("Microsoft.CognitiveServices/accounts")["sku"] == {"name": "S0"}
+
+
+def test_the_quota_of_an_existing_resource_is_not_guessed(main_template: Json) -> None:
+    with pytest.raises(Refused, match="speechSku"):
+        Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
+    free = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key", speechSku="F0")
+    assert free.requests_in_flight == 1
 
 
 def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_template: Json) -> None:
-    deployment = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
+    deployment = Deployment(
+        main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key", speechSku="S0"
+    )
     assert not deployment.all("Microsoft.CognitiveServices/accounts")
     assert secret(deployment) == "their-key"
     assert deployment.settings["AZURE_SPEECH_REGION"] == "uksouth"
@@ -423,7 +464,7 @@ def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_templa
 
 def test_a_region_without_its_key_is_refused(main_template: Json) -> None:
     with pytest.raises(Refused, match="not existingSpeechKey"):
-        Deployment(main_template, existingSpeechRegion="uksouth")
+        Deployment(main_template, existingSpeechRegion="uksouth", speechSku="S0")
 
 
 def test_what_was_deleted_is_taken_back_when_asked_for(main_template: Json) -> None:
@@ -499,6 +540,14 @@ def test_every_query_is_saved_as_it_is_in_its_file_and_can_be_saved_again(usual:
     files = {f"transcription-{file.stem}": file.read_text() for file in (INFRA / "queries").glob("*.kql")}
     assert {each["name"].split("/")[-1]: each["properties"]["query"] for each in saved} == files
     assert {each["properties"]["etag"] for each in saved} == {"*"}
+
+
+def test_alerts_look_further_back_than_they_are_apart_since_logs_come_late(usual: Deployment) -> None:
+    spans = {
+        (each["properties"]["evaluationFrequency"], each["properties"]["windowSize"])
+        for each in usual.all("Microsoft.Insights/scheduledQueryRules")
+    }
+    assert spans == {("PT15M", "PT30M"), ("PT1H", "P1D")}
 
 
 def test_each_watched_trouble_has_its_alert(usual: Deployment) -> None:
