@@ -2,13 +2,14 @@
 
 Run as a program whose first argument is the name it stands in for. `$REHEARSAL` is a folder with `answers.json`,
 [[pattern, [answer, …]], …]: the first pattern that matches the call decides, the first answer goes to the first such
-call, and the last one stays. An answer is {"json": …, "text": …, "error": …, "code": …, "file": …}. `--query` and
-`--output tsv` are applied to the JSON with jmespath, as the Azure CLI does, so that the script's queries are really
-run, on answers of Azure's shape. It imports little, because it is started some thousand times.
+call, and the last one stays. An answer is {"json": …, "text": …, "error": …, "code": …, "file": …, "signal": …}.
+`--query` and `--output tsv` are applied to the JSON with jmespath, as the Azure CLI does, so that the script's queries
+are really run, on answers of Azure's shape. It imports little, because it is started some thousand times.
 """
 
 import json
 import os
+import signal
 import sys
 from typing import Any
 
@@ -20,8 +21,10 @@ def main() -> int:
     call = " ".join(sys.argv[1:])
     environment = {name: os.environ[name] for name in RECORDED if name in os.environ}
     with open(f"{folder}/calls.jsonl", "a") as calls:  # noqa: PTH123
-        calls.write(json.dumps({"call": call, "environment": environment}) + "\n")
+        calls.write(json.dumps({"call": call, "environment": environment, "files": files(sys.argv[1])}) + "\n")
     answer = choose(folder, call)
+    if "signal" in answer:
+        interrupt(answer["signal"])
     sys.stderr.write(answer.get("error", ""))
     if "file" in answer:
         with open(option("--file"), "w") as file:  # noqa: PTH123
@@ -51,6 +54,19 @@ def matches(call: str, pattern: str) -> bool:
     for part in parts:
         position = call.find(part, position) if position >= 0 else -1
     return position >= 0 and (bool(parts) or call == pattern)
+
+
+def files(program: str) -> list[str]:
+    """What lies where func is started, which is what it would publish."""
+    if program != "func":
+        return []
+    return sorted(f"{folder}/{name}".removeprefix("./") for folder, _, names in os.walk(".") for name in names)
+
+
+def interrupt(number: int) -> None:
+    """Ctrl-C reaches every process at the terminal. This one takes it as az does: it ends as if it had failed."""
+    signal.signal(number, signal.SIG_IGN)
+    os.killpg(os.getpgrp(), number)
 
 
 def option(name: str) -> str:

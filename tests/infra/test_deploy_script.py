@@ -8,10 +8,11 @@ import fnmatch
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import jmespath
 import pytest
 
+from infra import redrive
 from local.tools import PROJECT
 from tests.infra.conftest import INFRA
 
@@ -30,6 +32,7 @@ STANDIN = PROJECT / "tests" / "infra" / "standin.py"
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 APP, ACCOUNT, TOPIC = "func-transcription-x", "stx", "evgt-transcription-x"
+SPEECH, VAULT = "speech-transcription-recordings", "kv-recordings"
 SYSTEM_KEY, SPEECH_KEY = "system-key-canary", "speech-key-canary"
 ETAG = "0x8DE2A"
 FUNCTIONS = re.findall(r'^@app\.function_name\("([^"]+)"\)$', (PROJECT / "function_app.py").read_text(), re.MULTILINE)
@@ -117,6 +120,7 @@ USUAL: dict[str, Answer] = {
                 "outputs": {
                     "appName": {"value": APP},
                     "storageAccountName": {"value": ACCOUNT},
+                    "blobUrl": {"value": f"https://{ACCOUNT}.blob.core.windows.net/"},
                     "systemTopicName": {"value": TOPIC},
                     "audioContainer": {"value": "audio"},
                     "transcriptContainer": {"value": "transcripts"},
@@ -135,7 +139,9 @@ USUAL: dict[str, Answer] = {
     UPLOAD: {"json": {"etag": f'"{ETAG}"', "request_id": "r"}},
     SHOW: document(),
     DOWNLOAD: {"file": '{"status": "Succeeded", "text": "Hello."}\n'},
-    "az resource list *": {"json": [{"name": ACCOUNT}]},
+    "az resource list *": {"json": [{"name": name} for name in (ACCOUNT, SPEECH, VAULT)]},
+    "az keyvault show *": {"json": {"properties": {"enablePurgeProtection": None}}},
+    "az functionapp restart *": NOTHING,
     "az group delete *": NOTHING,
     "az cognitiveservices account purge *": NOTHING,
     "az keyvault purge *": NOTHING,
@@ -152,6 +158,8 @@ class Rehearsal:
     calls: list[str]
     environments: dict[str, dict[str, str]]  # by call
     waits: list[str]
+    published: list[str]
+    left: list[str]
 
     def called(self, pattern: str) -> list[str]:
         return [call for call in self.calls if fnmatch.fnmatchcase(call, pattern)]
@@ -197,6 +205,7 @@ def rehearse(tmp_path: Path) -> Rehearse:
             capture_output=True,
             text=True,
             timeout=50,
+            start_new_session=True,
         )
         calls = [json.loads(line) for line in lines(folder / "calls.jsonl")]
         return Rehearsal(
@@ -206,6 +215,8 @@ def rehearse(tmp_path: Path) -> Rehearse:
             [each["call"] for each in calls],
             {each["call"]: each["environment"] for each in calls},
             lines(folder / "waits"),
+            next((each["files"] for each in calls if fnmatch.fnmatchcase(each["call"], PUBLISH)), []),
+            [each.name for each in folder.iterdir() if each.is_dir()],
         )
 
     return run
@@ -231,9 +242,9 @@ def test_a_first_run_does_everything_in_order_and_prints_the_transcript(rehearse
     assert run.changes == [
         "az group create",
         "az deployment group create",
+        "az rest",
         f"func azure functionapp publish {APP}",
         "az deployment group create",
-        "az rest",
         "az storage blob upload",
     ]
     assert '"text": "Hello."' in run.output
@@ -251,7 +262,7 @@ def test_the_arguments_are_right(rehearse: Rehearse) -> None:
     run = rehearse(*NEW)
     (main,), (events,) = run.called(MAIN), run.called(EVENTS)
     assert "--resource-group recordings" in main
-    assert "--template-file infra/main.bicep --parameters infra/main.bicepparam" in main
+    assert f"--template-file infra/main.bicep --parameters {INFRA}/main.bicepparam" in main
     assert "--template-file infra/events.bicep" in events
     given = dict(pair.split("=") for pair in events.partition("--parameters ")[2].partition(" --sub")[0].split())
     assert given == {
@@ -334,7 +345,94 @@ def test_what_would_change_is_shown_and_nothing_changed(rehearse: Rehearse) -> N
     assert "az group create -n recordings -l westeurope" in new.errors
 
 
+def test_a_parameter_file_is_looked_for_where_the_caller_stands(rehearse: Rehearse, tmp_path: Path) -> None:
+    (tmp_path / "my.bicepparam").write_text("using 'main.bicep'\n")
+    run = rehearse(*NEW, "--parameters", "my.bicepparam")
+    assert f"--parameters {tmp_path}/my.bicepparam" in run.called(MAIN)[0]
+
+
+def test_only_the_subscription_is_made_anew_after_the_system_key_was_changed(rehearse: Rehearse) -> None:
+    run = rehearse("--group", "recordings", "--events", answers={EXISTS: {"text": "true\n"}})
+    assert (run.code, run.errors) == (0, "")
+    assert run.changes == ["az deployment group create"]
+    assert f"appName={APP}" in run.called(EVENTS)[0]
+
+
+def test_the_way_to_do_uploads_again_is_said_ready_to_run(rehearse: Rehearse) -> None:
+    (command,) = re.findall(r"^  python (infra/redrive\.py .+)$", rehearse(*NEW).output, re.MULTILINE)
+    script, *arguments = command.split()
+    assert (PROJECT / script).is_file()
+    assert vars(redrive.parser().parse_args(arguments)) | {"since": None} == {
+        "connection_string": None,
+        "account_url": f"https://{ACCOUNT}.blob.core.windows.net/",
+        "audio_container": "audio",
+        "transcript_container": "transcripts",
+        "since": None,
+        "prefix": "",
+        "dry_run": True,
+    }
+
+
+def test_what_is_published_lies_apart_from_everything_else(rehearse: Rehearse) -> None:
+    published = rehearse(*NEW).published
+    assert {"function_app.py", "host.json", "requirements.txt", "transcription/job.py"} <= set(published)
+    assert {name.split("/")[0] for name in published} == {
+        "function_app.py",
+        "host.json",
+        "requirements.txt",
+        "transcription",
+    }
+
+
+# --- The Speech key ---
+
+
+def test_the_vault_is_read_before_publishing_replaces_the_instances(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW)
+    order = [call for call in run.calls if fnmatch.fnmatchcase(call, REFERENCE) or fnmatch.fnmatchcase(call, PUBLISH)]
+    assert [call.split()[0] for call in order] == ["az", "func"]
+    assert not run.called("az functionapp restart *")
+
+
+def test_an_app_that_was_published_without_its_key_is_restarted(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, answers={REFERENCE: [reference("AccessToKeyVaultDenied")] * 3 + [reference("Resolved")]})
+    assert run.code == 0
+    assert "not yet (AccessToKeyVaultDenied)" in run.output
+    (restart,) = run.called("az functionapp restart *")
+    assert run.calls.index(restart) > run.calls.index(run.called(REFERENCE)[-1])
+    assert run.calls.index(restart) < run.calls.index(run.called(UPLOAD)[0])
+
+
+# --- Interruption ---
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A test run in the background may have been told to ignore Ctrl-C, and what it starts would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", [KEYS, EVENTS, UPLOAD, PUBLISH])
+def test_ctrl_c_ends_it_even_where_it_would_try_again(rehearse: Rehearse, step: str, number: signal.Signals) -> None:
+    run = rehearse(*NEW, answers={step: {"signal": number, "code": 1}})
+    assert run.code == 128 + number
+    assert "Stopped" in run.errors
+    assert fnmatch.fnmatchcase(run.calls[-1], step)
+    assert len(run.called(step)) == 1
+    assert run.left == []
+
+
 # --- Slowness ---
+
+
+def test_a_sample_whose_event_got_lost_is_uploaded_once_more(rehearse: Rehearse) -> None:
+    run = rehearse(*NEW, answers={SHOW: [FAILED] * 24 + [document()]})
+    assert run.code == 0
+    assert len(run.called(UPLOAD)) == 2
 
 
 def test_everything_that_takes_its_time_is_waited_for(rehearse: Rehearse) -> None:
@@ -345,15 +443,18 @@ def test_everything_that_takes_its_time_is_waited_for(rehearse: Rehearse) -> Non
             LISTED: [FAILED, functions(), functions(*FUNCTIONS)],
             KEYS: [FAILED, key(None), {"json": {"systemKeys": None}}, key(SYSTEM_KEY)],
             EVENTS: [{"error": "URL validation", "code": 1}, NOTHING],
-            REFERENCE: [reference("AccessToKeyVaultDenied"), {"json": {"value": []}}, reference("Resolved")],
+            REFERENCE: [reference("AccessToKeyVaultDenied")] * 4 + [{"json": {"value": []}}, reference("Resolved")],
             UPLOAD: [FORBIDDEN, FORBIDDEN, USUAL[UPLOAD]],
             SHOW: [FAILED, document("an-older-upload"), document()],
         },
     )
     assert (run.code, run.errors) == (0, "")
     assert len(run.called(PUBLISH)) == 3
-    assert len(run.called("az rest --method post *")) == 3  # each look is at a fresh reading of the vault
-    assert run.waits == ["30", "30", "10", "10", "10", "10", "10", "30", "30", "30", "30", "30", "5", "5"]
+    assert len(run.called("az rest --method post *")) == 6  # each look is at a fresh reading of the vault
+    before_publishing = ["20", "20"]
+    publishing, key_there = ["30", "30", "10", "10"], ["10", "10", "10"]
+    subscribing, resolved = ["30"], ["30", "30"]
+    assert run.waits == [*before_publishing, *publishing, *key_there, *subscribing, *resolved, "30", "30", "5", "5"]
 
 
 def test_a_publication_that_only_seemed_to_work_is_done_again(rehearse: Rehearse) -> None:
@@ -368,7 +469,8 @@ def test_one_function_of_several_is_not_enough(rehearse: Rehearse) -> None:
     assert run.code == 1
     assert len(run.called(PUBLISH)) == 3
     assert "does not list its functions" in run.errors
-    assert "log tail" in run.errors
+    assert "AppExceptions" in run.errors
+    assert "log tail" not in run.errors
 
 
 # --- Failure at each step ---
@@ -382,13 +484,13 @@ STEPS: dict[str, tuple[str, str]] = {
     MAIN: ("could not be deployed", "run this script again"),
     "az deployment group show *": ("outputs cannot be read", "again"),
     PUBLISH: ("could not publish", "Wait ten minutes"),
-    LISTED: ("does not list its functions", "log stream"),
+    LISTED: ("does not list its functions", "AppTraces"),
     KEYS: ("has not made its key", "restart"),
     EVENTS: ("did not accept the subscription", "run this script again"),
     "az rest --method post *": ("cannot read the Speech key", "AccessToKeyVaultDenied"),
     REFERENCE: ("cannot read the Speech key", "AccessToKeyVaultDenied"),
     UPLOAD: ("could not be uploaded", "half an hour"),
-    SHOW: ("no transcript after five minutes", "docs/deploy.md"),
+    SHOW: ("no transcript after six minutes", "docs/deploy.md"),
     DOWNLOAD: ("cannot be read", "again"),
 }
 
@@ -414,6 +516,7 @@ def test_a_failed_step_ends_it_with_what_azure_said_and_what_to_do(rehearse: Reh
         ("A system topic already exists for source", "existingSystemTopic"),
         ("does not have authorization to perform action 'Microsoft.Authorization/roleAssignments/write'", "Owner"),
         ("VaultAlreadyExists", "keyvault recover"),
+        ("DeploymentActive: The deployment with resource id …", "az deployment group cancel -g recordings"),
         ("main.bicep(3,1) : Error BCP057", "az bicep upgrade"),
     ],
 )
@@ -422,6 +525,23 @@ def test_known_errors_of_the_deployment_are_explained(rehearse: Rehearse, error:
     assert run.code == 1
     assert error in run.errors
     assert advice in run.errors
+
+
+def test_what_func_said_is_shown_as_it_comes_and_where_it_did_not_help(rehearse: Rehearse) -> None:
+    said = {"text": "Deployment was partially successful.\n"}
+    assert "  | Deployment was partially" in rehearse(*NEW, answers={PUBLISH: said}).output
+    failed = rehearse(*NEW, answers={PUBLISH: said, LISTED: functions()})
+    assert "partially successful" in failed.errors
+
+
+@pytest.mark.parametrize("name", ["appName", "blobUrl", "deadLetterContainer"])
+def test_an_output_that_is_not_there_is_not_taken_for_a_name(rehearse: Rehearse, name: str) -> None:
+    empty = json.loads(json.dumps(USUAL["az deployment group show *"]))
+    del empty["json"]["properties"]["outputs"][name]
+    run = rehearse(*NEW, answers={"az deployment group show *": empty})
+    assert run.code == 1
+    assert f"no output {name}" in run.errors
+    assert not run.called(PUBLISH)
 
 
 def test_a_sample_that_fails_is_shown_and_is_a_failure(rehearse: Rehearse) -> None:
@@ -438,7 +558,11 @@ def test_a_sample_that_fails_is_shown_and_is_a_failure(rehearse: Rehearse) -> No
         ((), {}, "Which resource group?"),
         (("--group",), {}, "needs a value"),
         (("--grop", "x"), {}, "no option --grop"),
-        ((*NEW, "--parameters", "no.bicepparam"), {}, "no file no.bicepparam"),
+        (("--group", "--yes"), {}, "needs a value"),
+        (("--group", "r", "--what-if", "--delete"), {}, "do not go together"),
+        (("--group", "r", "--delete", "--events"), {}, "do not go together"),
+        (("--group", "r", "--events"), {}, "no group r"),
+        ((*NEW, "--parameters", "no.bicepparam"), {}, "/no.bicepparam"),
         (("--group", "recordings"), {}, "Say where to make it"),
         (("--group", "r", "--location", "uksouth"), {}, "Take one of: northeurope westeurope"),
         (("--group", "r", "--location", "uksouth"), {EXISTS: {"text": "true\n"}}, "is in westeurope, not in uksouth"),
@@ -496,7 +620,7 @@ THERE = {EXISTS: {"text": "true\n"}}
 
 
 def test_delete_deletes_the_group_and_purges_what_azure_keeps(rehearse: Rehearse) -> None:
-    gone = {DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: [vault_gone(protected=False), {"json": []}]}
+    gone: dict[str, Any] = {DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: [vault_gone(protected=False), {"json": []}]}
     run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **gone})
     assert (run.code, run.errors) == (0, "")
     assert run.changes == ["az group delete", "az cognitiveservices account purge", "az keyvault purge"]
@@ -506,12 +630,32 @@ def test_delete_deletes_the_group_and_purges_what_azure_keeps(rehearse: Rehearse
 
 
 def test_a_protected_vault_is_left_and_said(rehearse: Rehearse) -> None:
-    run = rehearse(
-        "--group", "recordings", "--delete", "--yes", answers={**THERE, DELETED_VAULTS: vault_gone(protected=True)}
-    )
-    assert run.code == 0
-    assert not run.called("az keyvault purge *")
-    assert "kv-recordings is protected" in run.output
+    shielded = {"az keyvault show *": {"json": {"properties": {"enablePurgeProtection": True}}}}
+    lists: list[Answer] = [vault_gone(protected=True), {"json": []}, FORBIDDEN]
+    for listed in lists:
+        answers = {**THERE, **shielded, DELETED_VAULTS: listed}
+        run = rehearse("--group", "recordings", "--delete", "--yes", answers=answers)
+        assert run.code == 0
+        assert not run.called("az keyvault purge *")
+        assert "kv-recordings is protected" in run.output
+
+
+@pytest.mark.parametrize("listed", [{"json": []}, FORBIDDEN])
+def test_what_was_in_the_group_is_purged_though_the_lists_do_not_have_it(rehearse: Rehearse, listed: Answer) -> None:
+    not_yet = [FAILED, NOTHING]
+    answers = {**THERE, DELETED_SPEECH: listed, DELETED_VAULTS: listed, "az cognitiveservices account purge *": not_yet}
+    run = rehearse("--group", "recordings", "--delete", "--yes", answers=answers)
+    assert (run.code, run.errors) == (0, "")
+    assert f"--name {SPEECH}" in run.called("az cognitiveservices account purge *")[-1]
+    assert f"--name {VAULT}" in run.called("az keyvault purge *")[0]
+    assert run.waits == ["10"]
+    assert ("you may not list" in run.output) == (listed is FORBIDDEN)
+
+
+def test_what_cannot_be_listed_is_not_deleted(rehearse: Rehearse) -> None:
+    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, "az resource list *": FAILED})
+    assert (run.code, run.changes) == (1, [])
+    assert "cannot be listed" in run.errors
 
 
 def test_a_group_that_is_not_ours_is_not_deleted(rehearse: Rehearse) -> None:
@@ -560,5 +704,5 @@ def test_the_help_needs_no_tool(tmp_path: Path) -> None:
         timeout=20,
     )
     assert done.returncode == 0
-    for option in ("--group", "--location", "--parameters", "--subscription", "--what-if", "--delete", "--yes"):
-        assert option in done.stdout
+    for option in "group location parameters subscription what-if events delete yes".split():
+        assert f"--{option} " in done.stdout

@@ -1,7 +1,6 @@
 """What is published: exactly the files that the app needs, and they run with nothing but requirements.txt."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,29 +19,55 @@ print(json.dumps({f.get_function_name(): json.loads(f.get_function_json()) for f
 """
 
 
-def package() -> list[Path]:
-    """What `func` packs: every file of the folder that .funcignore lets pass, which it reads as Git does .gitignore."""
+#: What people leave beside the code.
+LEFT = (
+    ".env",
+    "local.settings.json",
+    "my.bicepparam",
+    "recording.m4a",
+    "venv/lib/site.py",
+    "node_modules/a/package.json",
+    "transcription/.env",
+    "transcription/recording.wav",
+    "transcription/__pycache__/job.cpython-313.pyc",
+)
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def wanted() -> set[str]:
+    modules = {f"transcription/{name}" for name in files_in(PROJECT / "transcription") if "__pycache__" not in name}
+    return {"function_app.py", "host.json", "requirements.txt"} | modules
+
+
+def pack(project: Path, work: Path) -> Path:
+    """The folder that deploy.sh publishes: its own function, without the rest."""
+    packs = re.search(r"^pack\(\) \{\n.*?^\}$", (INFRA / "deploy.sh").read_text(), re.MULTILINE | re.DOTALL)
+    assert packs
+    work.mkdir()
+    script = f"set -euo pipefail; work=$1\n{packs[0]}\npack"
+    subprocess.run(["bash", "-c", script, "pack", str(work)], cwd=project, check=True, timeout=20)
+    return work / "package"
+
+
+def test_the_package_is_exactly_what_the_app_needs_whatever_lies_around(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in wanted():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PROJECT / name, project / name)
+    for name in LEFT:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("left here")
+    assert files_in(pack(project, tmp_path / "work")) == wanted()
+
+
+def test_publishing_by_hand_leaves_the_rest_of_the_checkout_at_home(tmp_path: Path) -> None:
     ignored = pathspec.GitIgnoreSpec.from_lines((PROJECT / ".funcignore").read_text().splitlines())
-    files = []
-    for folder, folders, names in os.walk(PROJECT):
-        inside = Path(folder).relative_to(PROJECT)
-        folders[:] = [name for name in folders if not ignored.match_file(f"{inside / name}/")]
-        files += [inside / name for name in names if not ignored.match_file(str(inside / name))]
-    return sorted(files)
-
-
-def test_the_package_is_exactly_what_the_app_needs() -> None:
-    modules = [
-        file for file in (PROJECT / "transcription").rglob("*") if file.is_file() and "__pycache__" not in file.parts
-    ]
-    deployed = [Path(name) for name in ("function_app.py", "host.json", "requirements.txt")]
-    assert package() == sorted(deployed + [file.relative_to(PROJECT) for file in modules])
-    assert {file.suffix for file in modules} <= {".py", ".json", ".txt"}
-
-
-def test_nothing_secret_is_packed() -> None:
-    for name in ("local.settings.json", "local.settings.sample.json"):
-        assert Path(name) not in package()
+    kept = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20)
+    assert {name for name in kept.stdout.splitlines() if not ignored.match_file(name)} <= wanted()
+    assert not [name for name in LEFT if not ignored.match_file(name)]
 
 
 @pytest.mark.timeout(300)  # Python packages may have to be installed
@@ -50,12 +75,10 @@ def test_the_package_is_indexed_with_nothing_but_its_requirements(tmp_path: Path
     python = tools.package_python()
     if python is None:
         pytest.skip("no Python 3.13 on this machine (set PYTHON313)")
-    for file in package():
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT / file, tmp_path / file)
+    folder = pack(PROJECT, tmp_path / "work")
     done = subprocess.run(
         [python, "-B", "-c", INDEX],
-        cwd=tmp_path,
+        cwd=folder,
         env={"PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
