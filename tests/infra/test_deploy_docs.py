@@ -2,6 +2,7 @@
 
 import re
 
+from infra import redrive
 from local.tools import PROJECT
 from tests.infra.conftest import INFRA
 
@@ -24,6 +25,23 @@ def test_every_query_is_explained_and_every_parameter_named_exists() -> None:
         assert f"| {file.stem.replace('-', ' ')} |" in DOC
     parameters = set(re.findall(r"^param (\w+)", (INFRA / "main.bicep").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bparam (\w+)", DOC)) <= parameters
+
+
+def test_commands_run_as_they_are_written() -> None:
+    """Placeholders aside: no option is missing, and none unknown."""
+    help_text = (INFRA / "deploy.sh").read_text().partition("\nEND\n")[0]
+    for options in re.findall(r"infra/deploy\.sh((?: --?[\w-]+(?: [\w<][^ `]*)?)*)", DOC):
+        assert all(f"{option} " in help_text for option in re.findall(r"--[\w-]+", options)), options
+    for text in (DOC, (PROJECT / "README.md").read_text()):
+        commands = re.findall(r"python (?:\S*/)?redrive\.py ([^`\n]*)", text)
+        assert commands
+        for options in commands:
+            assert redrive.parser().parse_args(options.split()).account_url, options
+
+
+def test_the_system_key_is_changed_with_the_least_gap() -> None:
+    (command,) = re.findall(r"^az functionapp keys set .*$", DOC, re.MULTILINE)
+    assert command.endswith("&& infra/deploy.sh --group <group> --events")
 
 
 def test_links_inside_lead_somewhere() -> None:

@@ -704,5 +704,5 @@ def test_the_help_needs_no_tool(tmp_path: Path) -> None:
         timeout=20,
     )
     assert done.returncode == 0
-    for option in "group location parameters subscription what-if events delete yes".split():
+    for option in ["group", "location", "parameters", "subscription", "what-if", "events", "delete", "yes"]:
         assert f"--{option} " in done.stdout

@@ -90,5 +90,15 @@ def test_sampled_lines_count_for_what_they_stand_for() -> None:
         assert "count()" not in text, name
 
 
+def test_an_upload_that_was_given_up_is_one_alert() -> None:
+    assert 'report.code != "Abandoned"' in QUERIES["failed-documents"]
+
+
+def test_a_recording_with_several_lines_is_counted_once() -> None:
+    for name in ("audio-seconds", "cost-per-audio-hour"):
+        assert "Recordings = dcount(Name)" in QUERIES[name]
+        assert "AudioSeconds = max(" in QUERIES[name]
+
+
 def test_the_poison_query_asks_for_the_function_that_takes_the_poison_queue() -> None:
     assert 'Name == "abandoned"' in QUERIES["poison-queue"]
