@@ -294,6 +294,13 @@ def test_wrong_settings_end_as_configuration_until_they_are_put_right(stage: Sta
     assert stage.document("a.wav")["status"] == "Succeeded"
 
 
+def test_a_missing_ca_bundle_ends_as_configuration_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    stage.upload("a.wav", RECORDING)
+    stage.run("a.wav")
+    assert stage.document("a.wav")["error"]["code"] == "Configuration"
+
+
 def test_an_outage_within_the_budget_is_waited_out(stage: Stage) -> None:
     stage.endpoint.faults.extend([Fault.status(503)] * 7)
     stage.upload("a.wav", RECORDING)

@@ -203,6 +203,7 @@ def build(environ: Mapping[str, str], clock: Clock) -> Job:
     storage = Storage.connect(StorageSettings.read(environ))
     try:
         settings = Settings.read(environ)
+        work = Transcriber(settings, SpeechClient(settings.speech, clock))
     except Misconfigured as error:
         return Job(storage, error, clock)
-    return Job(storage, Transcriber(settings, SpeechClient(settings.speech, clock)), clock)
+    return Job(storage, work, clock)
