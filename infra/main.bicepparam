@@ -1,7 +1,7 @@
 using 'main.bicep'
 
 // What is likely to be changed; main.bicep explains these and the other parameters. A copy of this file serves another
-// deployment: deploy.sh --parameters my.bicepparam
+// deployment: infra/deploy.sh --parameters infra/my.bicepparam
 
 param settings = {
   SPEECH_LANGUAGE: 'en-US'
