@@ -24,7 +24,7 @@ END
 }
 
 TAG='speech-transcription'               # on the group and on every resource in it, as in main.bicep
-SAMPLE=local/sample.wav                  # English, twelve seconds
+SAMPLE=local/sample.wav                  # English, seven seconds
 SAMPLE_BLOB=smoke-test/sample.wav
 REFERENCES=config/configreferences/appsettings
 # Flex Consumption has no log to be tailed.
