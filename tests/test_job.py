@@ -3,8 +3,10 @@
 import json
 import logging
 import threading
+from typing import Any
 
 import pytest
+from azure.core.exceptions import HttpResponseError, ServiceResponseError
 
 from local.speech import Fault, Received
 from tests.support import SPEECH_KEY, Stage, chunk, murmur, wav
@@ -299,6 +301,38 @@ def test_a_missing_ca_bundle_ends_as_configuration_too(stage: Stage, monkeypatch
     stage.upload("a.wav", RECORDING)
     stage.run("a.wav")
     assert stage.document("a.wav")["error"]["code"] == "Configuration"
+
+
+def test_a_document_that_storage_did_not_take_is_written_again_and_not_paid_for_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.upload("a.wav", RECORDING)
+    the_job = stage.job()
+    write, failures = the_job._storage.write, [ServiceResponseError("cut"), HttpResponseError("garbage")]
+
+    def failing(*args: Any) -> bool:
+        if failures:
+            raise failures.pop()
+        return write(*args)
+
+    monkeypatch.setattr(the_job._storage, "write", failing)
+    the_job.run(stage.audio.container_name, "a.wav")
+    assert stage.document("a.wav")["status"] == "Succeeded"
+    assert (stage.requests, stage.clock.slept) == (1, [2.0, 10.0])
+    assert "storage failed (ServiceResponseError)" in caplog.text
+
+
+def test_storage_that_stays_away_is_left_to_the_host(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.upload("a.wav", RECORDING)
+    the_job = stage.job()
+
+    def failing(*args: Any) -> bool:
+        raise ServiceResponseError("cut")
+
+    monkeypatch.setattr(the_job._storage, "write", failing)
+    with pytest.raises(ServiceResponseError):
+        the_job.run(stage.audio.container_name, "a.wav")
+    assert stage.requests == 1
 
 
 def test_an_outage_within_the_budget_is_waited_out(stage: Stage) -> None:

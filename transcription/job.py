@@ -14,6 +14,8 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from azure.core.exceptions import AzureError
+
 from transcription import poison
 from transcription.errors import (
     Exhausted,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STORAGE_WAITS = (2.0, 10.0, 30.0)  # seconds before the document is written again, beside the SDK's own retries
 MOST_ROUNDS = 10  # begun anew because the upload or its document changed under us; then the host's tries take over
 
 
@@ -89,7 +92,7 @@ class Job:
         started = self._clock.monotonic()
         ledger = Ledger()
         content, beside, error = self._document(upload, ledger, budget)
-        published = self._publish(upload, content, beside, before)
+        published = self._persistently(upload, content, beside, before)
         if error:
             log.error("%r: %s", upload.name, error)
         if not published:
@@ -119,6 +122,20 @@ class Job:
             return failure(error, source, ledger, self._clock.now()), {}, error
         files = _captions(transcript, self._work.settings.document_formats)
         return document(transcript, source, ledger, self._clock.now()), files, transcript.error
+
+    def _persistently(
+        self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome
+    ) -> bool:
+        """`_publish`, tried again where storage fails: the host's next try would pay for the whole recording anew."""
+        for seconds in STORAGE_WAITS:
+            try:
+                return self._publish(upload, content, beside, before)
+            except AzureError as error:
+                log.warning(
+                    "%r: storage failed (%s), trying again in %.0f s", upload.name, type(error).__name__, seconds
+                )
+                self._clock.sleep(seconds, threading.Event())
+        return self._publish(upload, content, beside, before)
 
     def _publish(self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome) -> bool:
         """Writes document and captions; False where another worker had the same upload and was first, or where words
