@@ -1,0 +1,50 @@
+"""`python -m tests.soak [--quick] [BAR …]`: runs the bars and prints the table. Exit status 1: something failed."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from local.azurite import ACCOUNT_KEY, Azurite
+from tests.soak import duplicates
+from tests.soak.canaries import SPEECH_KEY, Canaries
+from tests.soak.ground import Ground
+from tests.soak.report import Result, say, table
+
+BARS: dict[str, Callable[[Ground], Result]] = {
+    "duplicates": duplicates.run,
+}
+
+
+def run(bars: Sequence[str], connection: str, *, quick: bool) -> list[Result]:
+    """The bars' results, and that of the search for secrets in all of them."""
+    started = time.monotonic()
+    with Canaries().watching() as canaries:
+        canaries.add(SPEECH_KEY, "the Speech key")
+        canaries.add(ACCOUNT_KEY, "the storage key")
+        ground = Ground(connection, canaries, quick)
+        results = [BARS[bar](ground) for bar in bars]
+    for place in sorted(set(canaries.found))[:20]:
+        say(f"  FOUND {place}")
+    note = "log lines, documents, captions and exceptions searched, for keys, tokens and SAS"
+    return [
+        *results,
+        Result("canary secrets", canaries.searched, len(canaries.found), note, time.monotonic() - started),
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("bars", nargs="*", metavar="BAR", help=f"of {', '.join(BARS)}; else all")
+    parser.add_argument("--quick", action="store_true", help="a small share of each")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.bars) - set(BARS):
+        parser.error(f"there is no bar {', '.join(unknown)}")
+    with Azurite() as azurite:
+        results = run(asked.bars or list(BARS), azurite.connection_string, quick=asked.quick)
+    say("\n" + table(results))
+    return int(any(result.failed for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
