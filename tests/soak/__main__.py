@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from local.azurite import ACCOUNT_KEY, Azurite
-from tests.soak import duplicates
+from tests.soak import duplicates, sockets
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.ground import Ground
 from tests.soak.report import Result, say, table
 
 BARS: dict[str, Callable[[Ground], Result]] = {
     "duplicates": duplicates.run,
+    "sockets": sockets.run,
 }
 
 

@@ -1,0 +1,198 @@
+"""Everything that a network does to an exchange, at every moment of it: no word is lost and none is made up."""
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+import trustme
+from azure.storage.blob import ExponentialRetry
+
+from tests.faultproxy import AFTER, BEFORE, DURING, FaultProxy, SocketFault
+from tests.soak.canaries import SPEECH_KEY
+from tests.soak.ground import Content, FastClock, Ground, Scene, contents
+from tests.soak.report import Result, Tally
+from transcription import speech, storage
+
+BAR = "socket faults"
+AT_ONCE = 24
+SIDES = ("speech", "speech over TLS", "storage")
+ALWAYS = (BEFORE, DURING, AFTER)
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "refuse": (BEFORE,),
+    "reset": ALWAYS,
+    "half close": ALWAYS,
+    "stall": ALWAYS,
+    "drip": ALWAYS,
+    "garbage": ALWAYS,
+    "wrong length": ALWAYS,
+    "truncated": ALWAYS,
+    "empty": ALWAYS,
+    "tls cut": ALWAYS,
+    "401": ALWAYS,
+    "429": ALWAYS,
+    "late": ALWAYS,
+}
+PATIENCE = 2.0  # seconds for which the clients wait here, so that a stall need not last minutes
+STALL, DELAY, REFUSAL = 3.0, 0.5, 0.1  # seconds
+METHODS = ("HEAD", "GET", "PUT")
+
+
+@dataclass(frozen=True)
+class Case:
+    side: str
+    kind: str
+    when: str
+    number: int
+
+    def fault(self) -> SocketFault:
+        seconds = {"stall": STALL, "refuse": REFUSAL}.get(self.kind, DELAY)
+        kind = "answered" if self.kind.isdigit() else self.kind
+        if self.side != "storage":
+            return SocketFault(kind, self.when, "POST", self.number % 3, seconds, self.answer())
+        methods = METHODS[1:] if kind == "wrong length" else METHODS  # of a HEAD, there is no body to have one
+        return SocketFault(
+            kind, self.when, methods[self.number % len(methods)], self.number // 3 % 2, seconds, self.answer()
+        )
+
+    def answer(self) -> bytes:
+        """Sent ahead of the server's own. A refusal repeats the key, as it should not."""
+        if self.kind.isdigit():
+            wait = b"Retry-After: 1\r\n" if self.number % 2 else b""
+            body = f"Access denied due to invalid subscription key {SPEECH_KEY}".encode()
+            return b"HTTP/1.1 %s No\r\n%bContent-Length: %d\r\n\r\n%b" % (self.kind.encode(), wait, len(body), body)
+        body = b'{"RecognitionStatus":"Success","Offset":0,"Duration":90000000,"DisplayText":"None of its words."}'
+        return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def cases(ground: Ground) -> list[Case]:
+    """The rarest of them first, so that the slow ones are not all at the end."""
+    return [
+        Case(side, kind, when, number)
+        for number in range(ground.number(20, 1))
+        for side in SIDES
+        for kind, moments in KINDS.items()
+        for when in moments
+        if kind != "tls cut" or side == "speech over TLS"
+    ]
+
+
+def run(ground: Ground) -> Result:
+    found, recognizer = contents(4, 7.0)
+    every = cases(ground)
+    with authority() as tls, impatient(), ground.scene(recognizer, FastClock(20)) as scene:
+        storages = [ground.connection, ground.shared_access()]
+        clips = [undisturbed(scene, content) for content in found]
+        tally = Tally(BAR, len(every))
+        tried = Counts()
+
+        def one(case: Case) -> str | None:
+            at = case.number % len(found)
+            return meet(scene, case, found[at], clips[at], tls, storages[case.number % 2], tried)
+
+        tally.each(one, every, AT_ONCE)
+    kinds = len({(case.side, case.kind, case.when) for case in every})
+    return tally.result(
+        f"{kinds} kinds on Speech (plain, TLS) and storage × {len(every) // kinds}, {tried.met} met;"
+        f" {tried.calls} Speech calls for {tried.clips} clips; {tried.again} delivered again"
+    )
+
+
+@dataclass
+class Counts:
+    met: int = 0
+    calls: int = 0
+    clips: int = 0
+    again: int = 0
+
+
+def undisturbed(scene: Scene, content: Content) -> int:
+    """How many requests this recording takes where all is well."""
+    name = f"undisturbed {hash(content)}"
+    scene.upload(name, content.wav)
+    scene.run(name)
+    assert scene.right(name, content) is None
+    return int(scene.read(name)["recognition"]["requests"])
+
+
+def meet(
+    scene: Scene, case: Case, content: Content, clips: int, tls: ssl.SSLContext, connection: str, tried: Counts
+) -> str | None:
+    """One recording with one fault on its way; what is wrong in the end."""
+    name = f"{case.side} {case.kind} {case.when} {case.number}.wav"
+    scene.upload(name, content.wav)
+    with ExitStack() as proxies:
+        if case.side == "storage":
+            to_speech = proxies.enter_context(FaultProxy(address(scene.endpoint.url)))
+            faulty = proxies.enter_context(FaultProxy(address(connection.partition("BlobEndpoint=")[2])))
+            connection = through(connection, faulty)
+        else:
+            secure = tls if "TLS" in case.side else None
+            faulty = to_speech = proxies.enter_context(FaultProxy(address(scene.endpoint.url), secure))
+        changes = {
+            "AudioStorage": connection,
+            "AZURE_SPEECH_ENDPOINT": f"{'https://localhost' if 'TLS' in case.side else 'http://127.0.0.1'}"
+            f":{to_speech.port}",
+            "AZURE_SPEECH_AUTH": "token" if case.number % 4 == 1 else "key",
+            "TRANSCRIPT_FORMATS": "json,vtt",
+        }
+        job = scene.job(**changes)
+        faulty.set(case.fault())
+        tries = scene.deliver(lambda: job, name)
+        faulty.clear()
+        problem = scene.right(name, content)
+        if problem and case.kind == "401" and "Configuration" in problem:
+            tries, problem = tries + scene.deliver(lambda: job, name), None
+            problem = scene.right(name, content)
+        calls = to_speech.requests - (1 if changes["AZURE_SPEECH_AUTH"] == "token" else 0)
+        tried.met += faulty.met
+        tried.calls += calls
+        tried.clips += clips
+        tried.again += tries - 1
+    if problem:
+        return f"{case}: {problem}, {tries} tries"
+    return f"{case}: {calls} Speech calls for {clips} clips" if calls > 2 * clips else None
+
+
+def address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url.partition(";")[0])
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
+
+
+def through(connection: str, proxy: FaultProxy) -> str:
+    """The same storage account by way of the proxy."""
+    _, port = address(connection.partition("BlobEndpoint=")[2])
+    return connection.replace(f":{port}/", f":{proxy.port}/")
+
+
+@contextmanager
+def authority() -> Iterator[ssl.SSLContext]:
+    """For `localhost`, trusted as an app behind a private authority trusts it: by REQUESTS_CA_BUNDLE."""
+    context, issuer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trustme.CA()
+    issuer.issue_cert("localhost").configure_cert(context)
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = Path(folder) / "ca.pem"
+        issuer.cert_pem.write_to_path(str(bundle))
+        with mock.patch.dict(os.environ, REQUESTS_CA_BUNDLE=str(bundle)):
+            yield context
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """The app's own limits, in seconds instead of minutes."""
+    quick: dict[str, Any] = {
+        "retry_policy": ExponentialRetry(initial_backoff=0, increment_base=0.1, retry_total=3, random_jitter_range=0),
+        "connection_timeout": PATIENCE,
+        "read_timeout": PATIENCE,
+    }
+    limits = {"CONNECT_SECONDS": PATIENCE, "SILENT_SECONDS": PATIENCE, "LONGEST_EXCHANGE": 5 * PATIENCE}
+    with mock.patch.multiple(speech, **limits), mock.patch.dict(storage.CLIENT_OPTIONS, quick):
+        yield
