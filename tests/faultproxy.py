@@ -31,7 +31,8 @@ class SocketFault:
     in the midst of the answer.
 
     `method` and `skip` choose the exchange: the one after so many of that method. `seconds` is how long a stall or a
-    delay lasts, `answer` what is sent instead of the server's answer, where the kind needs one.
+    delay lasts, `answer` what is sent instead of the server's answer, where the kind needs one; with `echo` its body is
+    what was asked, secrets and all.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class SocketFault:
     skip: int = 0
     seconds: float = 1.0
     answer: bytes = b""
+    echo: bool = False
 
 
 class Gone(Exception):
@@ -104,10 +106,10 @@ class Side:
 
 
 class FaultProxy:
-    """A context manager. `requests` counts those whose head arrived; `met` the faults that took place."""
+    """A context manager. `heads` are those of all requests that arrived; `met` counts the faults that took place."""
 
     def __init__(self, target: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
-        self.requests = 0
+        self.heads: list[bytes] = []
         self.met = 0
         self._target = target
         self._tls = tls
@@ -118,9 +120,11 @@ class FaultProxy:
         self._random = random.Random(7)
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._held = socket.socket()  # bound and never listening: while we refuse, the port is nobody else's
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._held.bind(("127.0.0.1", 0))
+        self.port = int(self._held.getsockname()[1])
+        self._listen()
         return self
 
     def __exit__(
@@ -128,6 +132,7 @@ class FaultProxy:
     ) -> None:
         self._stopping.set()
         _close(self._listener)
+        self._held.close()
         with self._lock:
             for connection in list(self._open):
                 _close(connection)
@@ -139,15 +144,15 @@ class FaultProxy:
         if fault.kind == "refuse":
             self.met += 1
             _close(self._listener)
-            threading.Timer(fault.seconds, self._listen_again).start()
+            threading.Timer(fault.seconds, self._listen).start()
 
     def clear(self) -> None:
         with self._lock:
             self._fault = None
 
-    def _listen_again(self) -> None:
+    def _listen(self) -> None:
         if not self._stopping.is_set():
-            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+            self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128, reuse_port=True)
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -179,7 +184,7 @@ class FaultProxy:
 
     def _exchanges(self, client: Side, server: Side) -> None:
         while head := client.head():
-            self.requests += 1
+            self.heads.append(head)
             fault = self._taken(lambda fault: self._suits(fault, head))
             try:
                 Exchange(client, server, head, fault, self._stopping, self._random).play()
@@ -304,7 +309,8 @@ class Exchange:
 
     def _answered(self, fault: SocketFault, answer: bytes) -> None:
         """With another status, then closed at once or when the client has sent what it wants to send."""
-        self.client.socket.sendall(fault.answer)
+        body = b"You asked: " + self.head if fault.echo else b"no"
+        self.client.socket.sendall(fault.answer + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         if self.random.random() < 0.5:
             self._drain(fault.seconds)
         raise Gone

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from local.azurite import ACCOUNT_KEY, Azurite
-from tests.soak import duplicates, sockets
+from tests.soak import duplicates, fairness, outage, sockets, statuses
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.ground import Ground
 from tests.soak.report import Result, say, table
@@ -14,6 +14,9 @@ from tests.soak.report import Result, say, table
 BARS: dict[str, Callable[[Ground], Result]] = {
     "duplicates": duplicates.run,
     "sockets": sockets.run,
+    "statuses": statuses.run,
+    "outage": outage.run,
+    "fairness": fairness.run,
 }
 
 

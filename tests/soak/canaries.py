@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest import mock
 from urllib.parse import quote, quote_plus
 
 from local.speech.tokens import Tokens
@@ -44,11 +45,10 @@ class Canaries(logging.Handler):
         root.setLevel(logging.INFO)
         ours.setLevel(logging.DEBUG)
         root.addHandler(self)
-        Tokens.issue = lambda tokens: self.add(issue(tokens), "a token")  # type: ignore[method-assign]
         try:
-            yield self
+            with mock.patch.object(Tokens, "issue", lambda tokens: self.add(issue(tokens), "a token")):
+                yield self
         finally:
-            Tokens.issue = issue  # type: ignore[method-assign]
             root.removeHandler(self)
             root.setLevel(before)
             ours.setLevel(logging.NOTSET)

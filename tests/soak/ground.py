@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
@@ -164,7 +164,7 @@ class Ground:
         for blob in scene.transcripts.list_blobs(include=["metadata"]):
             self.canaries.look(f"{blob.name} {blob.metadata}", "a document's name and metadata")
             if not blob.name.endswith(".json"):
-                text = cast(bytes, scene.transcripts.download_blob(blob.name).readall())
+                text = scene.transcripts.download_blob(blob.name).readall()
                 self.canaries.look(text.decode(errors="replace"), "captions")
 
 

@@ -1,0 +1,116 @@
+"""Every status with every Retry-After, plain and over TLS: what is waited, what is tried again, what is final."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime
+
+from local.speech import Fault, Script, SpeechEndpoint, Word
+from tests.soak.canaries import SPEECH_KEY
+from tests.soak.ground import Ground
+from tests.soak.report import Result, Tally
+from tests.soak.sockets import authority
+from tests.support import FakeClock, app_settings, murmur
+from transcription.encoding import encoded
+from transcription.errors import Exhausted, Misconfigured, RequestRefused, TranscriptionError
+from transcription.pacing import Budget
+from transcription.settings import Settings
+from transcription.speech import Options, SpeechClient
+from transcription.transcript import Ledger
+
+BAR = "status codes × Retry-After"
+BUDGET = 600.0  # seconds
+PASSING = (408, 429, 500, 502, 503, 504)
+FINAL: dict[int, type[TranscriptionError]] = {
+    401: Misconfigured,
+    403: Misconfigured,
+    404: Misconfigured,
+    **dict.fromkeys((400, 402, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451), RequestRefused),
+}
+BACKOFF = (0.75, 1.25)  # seconds: the first wait and its jitter
+
+
+@dataclass(frozen=True)
+class Cell:
+    """`waits`: the least and the most that a status which may pass makes us wait; None: it does not fit the budget."""
+
+    retry_after: str | None
+    waits: tuple[float, float] | None
+
+
+def cells(clock: FakeClock) -> list[Cell]:
+    def date(seconds: float) -> str:
+        return format_datetime(clock.now() + timedelta(seconds=seconds), usegmt=True)
+
+    return [
+        Cell(None, BACKOFF),
+        Cell("7", (7, 7)),
+        Cell("120", (120, 120)),
+        Cell(date(90), (90, 90)),
+        Cell("86400", None),
+        Cell("9" * 40, None),
+        Cell(date(86_400), None),
+        Cell("0", BACKOFF),
+        Cell("-5", BACKOFF),
+        Cell("1.5e3", BACKOFF),
+        Cell("soon", BACKOFF),
+        Cell("", BACKOFF),
+        Cell("Thu, 99 Foo 2026 99:99:99 GMT", BACKOFF),
+        Cell(date(-3600), BACKOFF),
+    ]
+
+
+def run(ground: Ground) -> Result:
+    every = cells(FakeClock())
+    chosen = every[:: ground.number(1, 3)]
+    statuses = [*PASSING, *FINAL]
+    runs = [(cell, status, secure) for secure in (False, True) for cell in chosen for status in statuses]
+    tally = Tally(BAR, len(runs))
+    with services() as clients:
+        tally.each(lambda one: clients[one[2]].wrong(one[0], one[1]), runs, at_once=1)
+    return tally.result(f"{len(statuses)} codes × {len(chosen)} headers, plain and TLS, as the service's rules say")
+
+
+@dataclass
+class Service:
+    """An endpoint, and a client with a clock of its own."""
+
+    endpoint: SpeechEndpoint
+    clock: FakeClock = field(default_factory=FakeClock)
+
+    def __post_init__(self) -> None:
+        settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=self.endpoint.url, AZURE_SPEECH_KEY=SPEECH_KEY))
+        self.client = SpeechClient(settings.speech, self.clock)
+        self.audio = encoded(murmur(0.2), "wav")
+
+    def wrong(self, cell: Cell, status: int) -> str | None:
+        headers = {} if cell.retry_after is None else {"Retry-After": cell.retry_after}
+        self.clock.__init__()  # type: ignore[misc]  # dates in the cells count from its beginning
+        self.endpoint.received.clear()
+        self.endpoint.faults.append(Fault.status(status, b'{"error": {"message": "no"}}', headers))
+        error = self._recognize()
+        waited, asked = self.clock.slept, len(self.endpoint.received)
+        expected: type[Exception] | None = FINAL.get(status)
+        waits: tuple[float, float] | None = None
+        if status in PASSING:
+            expected, waits = (None, cell.waits) if cell.waits else (Exhausted, None)
+        right = type(error) is (expected or type(None)) and asked == (2 if waits else 1)
+        right &= len(waited) == 1 and waits[0] <= waited[0] <= waits[1] if waits else not waited
+        return None if right else f"{status} with Retry-After {cell.retry_after!r}: {error!r}, {asked} asked, {waited}"
+
+    def _recognize(self) -> TranscriptionError | None:
+        try:
+            self.client.recognize(self.audio, Options("en-US", "masked"), Ledger(), Budget(self.clock, BUDGET, "a.wav"))
+        except TranscriptionError as error:
+            return error
+        return None
+
+
+@contextmanager
+def services() -> Iterator[dict[bool, Service]]:
+    hearing = Script([Word("hello", 0.0, 0.2)])
+    with authority() as tls, ExitStack() as endpoints:
+        plain = endpoints.enter_context(SpeechEndpoint(hearing, key=SPEECH_KEY))
+        secure = endpoints.enter_context(SpeechEndpoint(hearing, key=SPEECH_KEY, tls=tls))
+        yield {False: Service(plain), True: Service(secure)}
