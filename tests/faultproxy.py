@@ -222,6 +222,7 @@ class Exchange:
     fault: SocketFault | None
     stopping: threading.Event
     random: random.Random
+    ended: bool = False
 
     def play(self) -> None:
         """Raises Gone where it was the connection's last."""
@@ -234,7 +235,8 @@ class Exchange:
         answer = self._answer()
         self._break(DURING, answer)  # of a request without a body: that of the answer
         self._break(AFTER, answer)
-        self.client.socket.sendall(answer)
+        if not self.ended:
+            self.client.socket.sendall(answer)
 
     def _answer(self) -> bytes:
         while (head := self.server.head()).startswith(b"HTTP/1.1 1"):
@@ -290,8 +292,9 @@ class Exchange:
         by = self.random.choice((-20, -1, 1, 20))
         changed = _LENGTH.sub(lambda found: found[0].replace(found[1], b"%d" % max(0, int(found[1]) + by)), whole, 1)
         self.client.socket.sendall(changed)
-        if self.random.random() < 0.5:  # else what is too much lies in the way of the next answer
+        if not answer or self.random.random() < 0.5:  # else what is too much lies in the way of the next answer
             raise Gone
+        self.ended = True
 
     def _truncated(self, fault: SocketFault, answer: bytes) -> None:
         self._part(answer or fault.answer)

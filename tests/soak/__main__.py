@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from local.azurite import ACCOUNT_KEY, Azurite
-from tests.soak import duplicates, fairness, outage, sockets, statuses
+from tests.soak import duplicates, fairness, inflight, kills, outage, sockets, statuses
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.ground import Ground
 from tests.soak.report import Result, say, table
@@ -17,6 +17,8 @@ BARS: dict[str, Callable[[Ground], Result]] = {
     "statuses": statuses.run,
     "outage": outage.run,
     "fairness": fairness.run,
+    "kills": kills.run,
+    "inflight": inflight.run,
 }
 
 

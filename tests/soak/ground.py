@@ -90,6 +90,16 @@ class Scene(Stage):
         check_document(document)
         return document
 
+    def captions_wrong(self, name: str) -> str | None:
+        """None where the captions are there, and are those of the document."""
+        captions = self.transcripts.download_blob(output_name(name, "vtt")).readall().decode()
+        shown = " ".join(line for line in captions.splitlines()[1:] if line and "-->" not in line)
+        return None if shown.split() == self.read(name)["text"].split() else f"{name!r:.80}: other captions: {shown}"
+
+    def etag(self, name: str) -> str:
+        """Of the upload that is there."""
+        return str(self.audio.get_blob_client(name).get_blob_properties().etag).strip('"')
+
     def strangers(self, names: set[str], kinds: tuple[str, ...] = tuple(CAPTION_TYPES)) -> list[str]:
         """Blobs that belong to none of these uploads."""
         ours = {output_name(name, kind) for name in names for kind in ("json", *kinds)}

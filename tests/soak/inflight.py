@@ -1,0 +1,66 @@
+"""Replaced or deleted while it is worked on: in the end the document is of the content that is there."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from tests.soak.ground import Content, Ground, Scene, contents
+from tests.soak.report import Result, Tally
+from transcription.job import Job
+
+BAR = "replaced or deleted in flight"
+AT_ONCE = 8
+LATENCY = 0.02  # seconds that the service takes for a clip
+LONGEST_WORK = 0.25  # seconds within which the other one comes
+CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again")
+
+
+def run(ground: Ground) -> Result:
+    found, recognizer = contents(6)
+    runs = ground.number(300, 24)
+    with ground.scene(recognizer, latency=lambda _: LATENCY) as scene:
+        job = scene.job(TRANSCRIPT_FORMATS="json,vtt")
+        tally = Tally(BAR, runs)
+        tally.each(lambda number: changed(scene, lambda: job, number, found), range(runs), AT_ONCE)
+        names = {f"{number}.wav" for number in range(runs)}
+        for stranger in scene.strangers(names):
+            tally.ran(f"{stranger} belongs to nothing")
+        calls = scene.requests
+    return tally.result(f"{runs // len(CHANGES)} each {', '.join(CHANGES)}; {calls} Speech calls")
+
+
+def changed(scene: Scene, job: Callable[[], Job], number: int, found: list[Content]) -> str | None:
+    """Every change brings its own event, delivered while the first is under way or after."""
+    name, change, dice = f"{number}.wav", CHANGES[number % len(CHANGES)], random.Random(number)
+    before, after, last = dice.sample(found, 3)
+    first = scene.upload(name, before.wav)
+    events = [threading.Thread(target=scene.deliver, args=(job, name))]
+    events[0].start()
+    time.sleep(dice.uniform(0, LONGEST_WORK))
+    content: Content | None = after
+    if change.startswith("deleted"):
+        scene.audio.delete_blob(name)
+        content = None
+    for following in {"replaced": [after], "replaced twice": [after, last], "deleted": []}.get(change, [after]):
+        scene.upload(name, following.wav)
+        content = following
+        events.append(threading.Thread(target=scene.deliver, args=(job, name)))
+        events[-1].start()
+        time.sleep(dice.uniform(0, LONGEST_WORK / 2))
+    for event in events:
+        event.join()
+    if content:
+        return scene.right(name, content, scene.etag(name)) or scene.captions_wrong(name)
+    return left_behind(scene, name, before, first)
+
+
+def left_behind(scene: Scene, name: str, content: Content, etag: str) -> str | None:
+    """Nothing, or what was finished before the deletion."""
+    try:
+        scene.read(name)
+    except ResourceNotFoundError:
+        return None
+    return scene.right(name, content, etag)

@@ -1,0 +1,108 @@
+"""The worker process is killed at random moments; the host delivers again. Nothing is missing and nothing torn."""
+
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from azure.core.exceptions import ResourceNotFoundError
+
+from local.host import StandInHost, listener, scan
+from local.tools import PROJECT, worker_python
+from tests.soak.ground import Content, Ground, Scene, contents
+from tests.soak.report import Result, Tally, say
+from transcription.names import output_name
+
+BAR = "killed and delivered again"
+UPLOADS = 2  # on their way at each kill
+LATENCY = 0.15  # seconds that the service takes for a clip, so that a recording is under way for about half a second
+LONGEST_WORK = 0.9  # seconds from the upload on within which the process is killed
+WAIT_SECONDS = 60.0
+POLL_SECONDS = 0.05  # instead of the host's half second
+
+
+class _Lost(logging.Handler):
+    """Counts the deliveries that ended with the process."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += record.getMessage().startswith("Try ")
+
+
+def run(ground: Ground) -> Result:
+    """Two hosts side by side: most of a round is waiting for a process to start."""
+    kills, lanes = ground.number(100, 4), 2
+    tally, lost = Tally(BAR, kills), _Lost()
+    found, recognizer = contents(4)
+    log = logging.getLogger("local.host")
+    log.addHandler(lost)
+
+    def lane(number: int) -> None:
+        with ground.scene(recognizer, latency=lambda _: LATENCY) as scene, host(scene) as running:
+            for turn in range(number, kills, lanes):
+                tally.each(lambda turn: killed(scene, running, turn, found), [turn], at_once=1)
+            if strangers := scene.strangers(set(scene.audio.list_blob_names())):
+                tally.ran(f"{strangers} belong to nothing")
+
+    threads = [threading.Thread(target=lane, args=(number,)) for number in range(lanes)]
+    with (
+        mock.patch.object(listener, "POLL_SECONDS", POLL_SECONDS),
+        mock.patch.object(scan, "POLL_SECONDS", POLL_SECONDS),
+    ):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    log.removeHandler(lost)
+    return tally.result(f"{kills} SIGKILLs with {UPLOADS} uploads each: {lost.count} deliveries died and came again")
+
+
+@contextmanager
+def host(scene: Scene) -> Iterator[StandInHost]:
+    """The app as it is deployed, in a process of Microsoft's worker code where there is a Python for that."""
+    worker = worker_python()
+    if worker is None:
+        say("  No Python 3.13 (set PYTHON313): the functions are called plainly")
+    settings = {
+        "PATH": os.environ["PATH"],
+        "AzureWebJobsStorage": scene.environ["AudioStorage"],
+        "AzureFunctionsWebHost__hostid": scene.audio.container_name,
+        "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+        "TRANSCRIPT_FORMATS": "json,vtt",
+        **scene.environ,
+    }
+    with StandInHost(PROJECT, worker or Path(sys.executable), "runtime" if worker else "plain", settings) as running:
+        yield running
+
+
+def killed(scene: Scene, running: StandInHost, turn: int, found: list[Content]) -> str | None:
+    given = {f"{turn}-{number}.wav": found[(turn + number) % len(found)] for number in range(UPLOADS)}
+    etags = {name: scene.upload(name, content.wav) for name, content in given.items()}
+    time.sleep(random.Random(turn).uniform(0, LONGEST_WORK))
+    process = running.worker_pid
+    if process is None:
+        return "there was no process to kill"
+    os.kill(process, signal.SIGKILL)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline and not all(done(scene, name, etag) for name, etag in etags.items()):
+        time.sleep(POLL_SECONDS)
+    wrong = [scene.right(name, content, etags[name]) or scene.captions_wrong(name) for name, content in given.items()]
+    return "; ".join(filter(None, wrong)) or None
+
+
+def done(scene: Scene, name: str, etag: str) -> bool:
+    try:
+        properties = scene.transcripts.get_blob_client(output_name(name)).get_blob_properties()
+    except ResourceNotFoundError:
+        return False
+    return bool(properties.metadata["source_etag"] == etag)
