@@ -5,13 +5,14 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start test lint clean
+.PHONY: help demo start test soak lint clean
 
 help:
 	@echo 'make demo               a recording becomes a transcript, here on this machine; it ends by itself'
 	@echo 'make demo AUDIO=path    the same with a file of yours'
 	@echo 'make start              the whole stack, until Ctrl-C: upload recordings, read transcripts'
 	@echo 'make test               all tests'
+	@echo 'make soak               the reliability bars in full numbers (docs/reliability.md), in under 30 minutes'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              removes everything installed, and what make start keeps of your uploads'
 	@echo
@@ -22,6 +23,10 @@ demo: .venv/run
 
 start: .venv/run
 	@$(PY) -m local start
+
+soak: .venv/test
+	@$(PY) -m local.tools
+	@$(PY) -m tests.soak
 
 test: .venv/test
 	@$(PY) -m local.tools

@@ -6,7 +6,19 @@ import time
 from collections.abc import Callable, Sequence
 
 from local.azurite import ACCOUNT_KEY, Azurite
-from tests.soak import duplicates, fairness, inflight, kills, outage, sockets, statuses
+from tests.soak import (
+    duplicates,
+    endurance,
+    fairness,
+    inflight,
+    kills,
+    media,
+    names,
+    outage,
+    sockets,
+    stateful,
+    statuses,
+)
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.ground import Ground
 from tests.soak.report import Result, say, table
@@ -19,6 +31,10 @@ BARS: dict[str, Callable[[Ground], Result]] = {
     "fairness": fairness.run,
     "kills": kills.run,
     "inflight": inflight.run,
+    "stateful": stateful.run,
+    "media": media.run,
+    "names": names.run,
+    "endurance": endurance.run,
 }
 
 

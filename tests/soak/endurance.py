@@ -1,0 +1,107 @@
+"""Thousands of invocations in one process of Microsoft's worker code: no file stays open, and memory does not grow."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.host.functions import BlobTrigger, trigger
+from local.host.standin import invocation
+from local.host.worker import Worker
+from local.speech import Fault
+from local.tools import PROJECT, worker_python
+from tests.recordings import made
+from tests.soak.ground import Content, Ground, Scene, contents
+from tests.soak.report import Result, Tally
+
+BAR = "soak in Microsoft's worker code"
+AT_ONCE = 8
+WARM_UP = 0.2  # of all invocations: pools fill, allocators find their size
+MOST_FILES, MOST_MEGABYTES = 10, 20.0
+WAIT_SECONDS = 120.0
+#: What the invocations are for, in turn.
+KINDS = ("wav", "again", "wav", "m4a", "again", "gone", "wav", "broken", "throttled", "again")
+
+
+def run(ground: Ground) -> Result:
+    found, recognizer = contents(4)
+    count = ground.number(10_000, 150)
+    tally = Tally(BAR, count)
+    with ground.scene(recognizer) as scene, worker(scene) as (process, watched):
+        load = Load(scene, process, watched, found)
+        warm = int(count * WARM_UP)
+        tally.each(load.one, range(warm), AT_ONCE)
+        before = load.measure()
+        tally.each(load.one, range(warm, count), AT_ONCE)
+        after = load.measure()
+    files, megabytes = after[0] - before[0], after[1] - before[1]
+    if not ground.quick and (abs(files) > MOST_FILES or megabytes > MOST_MEGABYTES):
+        tally.ran(f"{files:+} open files, {megabytes:+.1f} MB")
+    kinds = ", ".join(f"{number} {kind}" for kind, number in load.kinds.items())
+    return tally.result(
+        f"{kinds}; open files {before[0]} → {after[0]}, memory {before[1]:.0f} → {after[1]:.0f} MB after {warm}"
+    )
+
+
+class Load:
+    """One invocation after another, of every kind that a day brings."""
+
+    def __init__(self, scene: Scene, process: Worker, watched: BlobTrigger, found: list[Content]) -> None:
+        self.kinds: Counter[str] = Counter()
+        self._scene, self._process, self._watched, self._found = scene, process, watched, found
+        self._m4a = made("m4a")
+        scene.upload("again.wav", found[0].wav)
+
+    def one(self, number: int) -> str | None:
+        kind = KINDS[number % len(KINDS)]
+        self.kinds[kind] += 1
+        name = "again.wav" if kind == "again" else f"{number % 500}.wav"
+        content = self._found[number % len(self._found)]
+        if kind == "throttled":
+            self._scene.endpoint.faults.append(Fault.status(429, headers={"Retry-After": "1"}))
+        uploaded = {"wav": content.wav, "throttled": content.wav, "m4a": self._m4a, "broken": content.wav[:50]}
+        if kind in uploaded:
+            self._scene.upload(name, uploaded[kind])
+        elif kind == "gone":
+            name = "gone.wav"
+        error = self._invoke(name)
+        if error or kind == "gone":
+            return error
+        if kind in ("wav", "throttled"):
+            return self._scene.right(name, content)
+        return None if kind == "again" else self._status(name, kind)
+
+    def _status(self, name: str, kind: str) -> str | None:
+        document = self._scene.read(name)
+        expected = ("UnsupportedAudio", "EmptyUpload") if kind == "broken" else ("NothingRecognized",)
+        code = document.get("error", {}).get("code")
+        return None if code in expected or document["status"] == "NoSpeech" else f"{name} ({kind}): {code}"
+
+    def _invoke(self, name: str) -> str | None:
+        value = {"Connection": "AudioStorage", "ContainerName": self._scene.audio.container_name, "BlobName": name}
+        return self._process.invoke(invocation(self._watched, {"blob": value}, {})).result(WAIT_SECONDS)
+
+    def measure(self) -> tuple[int, float]:
+        """Open files, and MB in memory."""
+        place = Path(f"/proc/{self._process.pid}")
+        status = (place / "status").read_text()
+        resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+        return len(list((place / "fd").iterdir())), resident / 1024
+
+
+@contextmanager
+def worker(scene: Scene) -> Iterator[tuple[Worker, BlobTrigger]]:
+    """The app as it is deployed, and the trigger of its function `transcribe`."""
+    python = worker_python()
+    environ = {"PATH": os.environ["PATH"], "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan", **scene.environ}
+    process = Worker(python or Path(sys.executable), "runtime" if python else "plain", PROJECT, environ)
+    try:
+        functions = process.start()
+        transcribe = next(function for function in functions if function["name"] == "transcribe")
+        watched = trigger("transcribe", transcribe["bindings"], environ)
+        assert isinstance(watched, BlobTrigger)
+        yield process, watched
+    finally:
+        process.stop()

@@ -1,0 +1,150 @@
+"""Files that are broken or made to do harm, by number, the same each time; and a process that reads them.
+
+`python -m tests.soak.hostile KIND FIRST STOP STEP` reads those of them, as the app does, and prints a line each:
+number, seconds, MB, what came of it. It is a process of its own so that a crash is seen as one.
+"""
+
+import io
+import random
+import resource
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+from tests.recordings import FORMATS, SPEECH, made
+from tests.soak.report import say
+from tests.test_hostile_recordings import BOMBS, playlists
+from transcription.errors import Final
+from transcription.recording import open_recording
+
+LONGEST_AUDIO = 2 * 3600 * 32_000  # bytes of samples: MAX_AUDIO_MINUTES, where the app stops to read
+HEAD_BYTES = 4096
+MAGIC = (
+    *(b"RIFF\0\0\0\0WAVEfmt ", b"RF64", b"riff", b"FORM", b"caff", b".snd", b"fLaC", b"OggS\0\2", b"ID3\4\0\0"),
+    *(
+        b"\xff\xfb\x90\0",
+        b"\xff\xf1\x50\x80",
+        b"#!AMR\n",
+        b"\x1aE\xdf\xa3",
+        b"\0\0\0\x20ftypM4A ",
+        b"FLV\1",
+        b"G@\0\x10",
+    ),
+    *(b"0&\xb2u\x8ef\xcf\x11", b"\0\0\1\xba"),
+)
+NASTY = (0, 1, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
+
+
+def cut(content: bytes, dice: random.Random) -> bytes:
+    return content[: dice.randrange(len(content))]
+
+
+def flipped(content: bytes, dice: random.Random) -> bytes:
+    """Some bits in a hundred thousand, up to one in a hundred."""
+    damaged = bytearray(content)
+    for _ in range(max(1, int(len(content) * 10 ** dice.uniform(-5, -2)))):
+        damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
+    return bytes(damaged)
+
+
+def overwritten(content: bytes, dice: random.Random) -> bytes:
+    """A stretch of noise or zeros."""
+    start, length = dice.randrange(len(content)), dice.randrange(1, 5000)
+    noise = dice.randbytes(length) if dice.random() < 0.5 else bytes(length)
+    return content[:start] + noise + content[start + length :]
+
+
+def without_beginning(content: bytes, dice: random.Random) -> bytes:
+    return content[dice.randrange(1, min(len(content), 2000)) :]
+
+
+def shuffled(content: bytes, dice: random.Random) -> bytes:
+    size = max(1, len(content) // 9)
+    pieces = [content[at : at + size] for at in range(0, len(content), size)]
+    dice.shuffle(pieces)
+    return b"".join(pieces)
+
+
+def nasty_numbers(content: bytes, dice: random.Random) -> bytes:
+    """Sizes, counts and rates in its head that are absurd."""
+    damaged = bytearray(content)
+    for _ in range(dice.randrange(1, 6)):
+        at = dice.randrange(max(1, min(len(damaged), HEAD_BYTES) - 4))
+        damaged[at : at + 4] = struct.pack(dice.choice(("<I", ">I")), dice.choice(NASTY))
+    return bytes(damaged)
+
+
+DAMAGE: tuple[Callable[[bytes, random.Random], bytes], ...] = (
+    cut, flipped, overwritten, without_beginning, shuffled, nasty_numbers,
+)  # fmt: skip
+
+
+@cache
+def whole(name: str) -> bytes:
+    return made(name, SPEECH[:12_000])
+
+
+@cache
+def harmful() -> Mapping[str, bytes]:
+    return {**BOMBS, **playlists(Path("/etc/hostname"))}
+
+
+def files() -> list[str]:
+    """Every harmful file, and every format with every damage."""
+    return [*harmful(), *(f"{name}, {damage.__name__}" for name in FORMATS for damage in DAMAGE)]
+
+
+def file(number: int) -> bytes:
+    name = files()[number]
+    if name in harmful():
+        return harmful()[name]
+    name, _, damage = name.rpartition(", ")
+    return next(known for known in DAMAGE if known.__name__ == damage)(whole(name), random.Random(number))
+
+
+def header(number: int) -> bytes:
+    """The first bytes of a file: of a known format and damaged, of two of them, or of none."""
+    dice = random.Random(number)
+    if dice.random() < 0.3:
+        return dice.choice(MAGIC) + dice.randbytes(dice.randrange(3000))
+    head = whole(dice.choice(list(FORMATS)))[: dice.randrange(20, HEAD_BYTES)]
+    if dice.random() < 0.2:
+        head = head[: dice.randrange(len(head))] + whole(dice.choice(list(FORMATS)))[:HEAD_BYTES]
+    for _ in range(dice.randrange(1, 3)):
+        head = dice.choice((flipped, nasty_numbers, overwritten))(head, dice)
+    return head
+
+
+KINDS: Mapping[str, Callable[[int], bytes]] = {"files": file, "headers": header}
+
+
+def read(content: bytes) -> str:
+    """As the app does: to its end, or to the longest recording that is taken. A Final error is an answer."""
+    got = 0
+    try:
+        with closing(open_recording(io.BytesIO(content), len(content))) as recording:
+            for block in recording.blocks():
+                got += len(block)
+                if got > LONGEST_AUDIO:
+                    return "too long"
+    except Final:
+        return "refused"
+    return "read"
+
+
+def main(kind: str, numbers: range) -> None:
+    for number in numbers:
+        content = KINDS[kind](number)
+        say(f"{number} start")
+        started = time.monotonic()
+        outcome = read(content)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        say(f"{number} {time.monotonic() - started:.3f} {peak} {outcome}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], range(*map(int, sys.argv[2:])))

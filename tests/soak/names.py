@@ -1,0 +1,64 @@
+"""Names of uploads: one name, one output, and the document holds the true name."""
+
+from hypothesis import given, settings
+
+from local.speech import Script
+from tests.conftest import hello_world
+from tests.soak.ground import Ground, Scene
+from tests.soak.report import Result, Tally
+from tests.support import murmur, wav
+from tests.test_names import LISTED, names
+from transcription.names import LONGEST_NAME, output_name, reachable
+from transcription.storage import CAPTION_TYPES
+
+BAR = "names"
+RECORDING = wav(murmur(0.2))
+
+
+def run(ground: Ground) -> Result:
+    chosen, count = LISTED[:: ground.number(1, 5)], ground.number(2000, 200)
+    generated = made(count)
+    tally = Tally(BAR, len(chosen) + len(generated))
+    taken: dict[str, str] = {}
+    tally.each(lambda name: one_output(name, taken), [*LISTED, *generated], at_once=1)
+    with ground.scene(Script(hello_world)) as scene:
+        job = scene.job()
+        stored = [name for name in chosen if reachable(name)]
+        tally.each(lambda name: scene.upload(name, RECORDING) and None, stored, at_once=4)
+        tally.each(lambda name: told(scene, name, scene.deliver(lambda: job, name)), stored, at_once=4)
+        documents = len(scene.documents())
+        if documents != len(stored):
+            tally.ran(f"{documents} documents for {len(stored)} uploads")
+    return tally.result(
+        f"{len(LISTED)} chosen and {len(generated)} generated: {len(set(taken))} outputs of {len(set(taken.values()))}"
+        f" names; {len(stored)} uploaded: {documents} documents"
+    )
+
+
+def made(count: int) -> list[str]:
+    found: set[str] = set()
+
+    @settings(max_examples=3 * count, deadline=None, derandomize=True, database=None)
+    @given(names())
+    def collect(name: str) -> None:
+        found.add(name)
+
+    collect()
+    return sorted(found)[:count]
+
+
+def one_output(name: str, taken: dict[str, str]) -> str | None:
+    """Each kind of output is this name's only, and can itself be a blob's name."""
+    for kind in ("json", *CAPTION_TYPES):
+        output = output_name(name, kind)
+        if taken.setdefault(output, name) != name:
+            return f"{name!r:.80} and {taken[output]!r:.80} have one output"
+        if len(output.encode("utf-16-le")) // 2 > LONGEST_NAME or (reachable(name) and not reachable(output)):
+            return f"{name!r:.80} has an output that is no blob's name"
+    return None
+
+
+def told(scene: Scene, name: str, tries: int) -> str | None:
+    document = scene.read(name)
+    right = document["status"] == "Succeeded" and document["source"]["name"] == name and tries == 1
+    return None if right else f"{name!r:.80}: {document['status']} in {tries} tries"

@@ -1,0 +1,226 @@
+"""Random runs of everything that happens to uploads, found and made smaller by hypothesis: one right document each.
+
+A crash is a process that dies between two requests to storage: from then on none of its requests is made.
+"""
+
+import contextlib
+import io
+import random
+from collections.abc import Iterator
+from typing import Any, ClassVar
+from unittest import mock
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.core.pipeline.transport import RequestsTransport
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from infra import redrive
+from local.speech import Fault
+from tests.soak.ground import TRIES, Content, FastClock, Ground, Scene, contents
+from tests.soak.report import Result, Tally
+from tests.support import spoken
+
+BAR = "stateful random runs"
+STEPS = 30
+NAMES = ("a.wav", "fr-FR/b.wav", "c")
+SPEED = 2000.0  # times as fast as outside: the waits between tries take milliseconds
+MOST_REQUESTS = 9  # of one run to storage; the process dies before one of them
+FAULTS: dict[str, list[Fault]] = {
+    "503": [Fault.status(503)] * 3,
+    "429": [Fault.status(429, headers={"Retry-After": "2"})],
+    "401": [Fault.status(401)],
+    "400": [Fault.status(400, b"no")],
+    "reset": [Fault.reset("during"), Fault.reset("after")],
+    "truncated": [Fault.truncated(), Fault.cut_json()],
+    "error": [Fault.document({"RecognitionStatus": "Error"})],
+    "late": [Fault.slow(0.02)],
+}
+TRULY_FINAL = {"RequestRefused"}  # what a 400 makes of a recording until it is uploaded again
+
+
+class Died(BaseException):
+    """The process is gone: nothing of it catches this."""
+
+
+class Counts:
+    steps = examples = 0
+
+
+class Uploads(RuleBasedStateMachine):
+    """What is uploaded, what events are on their way, and the documents that must come of them."""
+
+    scene: ClassVar[Scene]
+    contents: ClassVar[list[Content]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there: dict[str, Content] = {}
+        self.ever: dict[tuple[str, str], Content] = {}
+        self.events: list[str] = []
+        self.refused: set[str] = set()
+        self.job = self.scene.job(TRANSCRIPT_FORMATS="json,vtt")
+
+    @initialize()
+    def begin(self) -> None:
+        Counts.examples += 1
+        self.scene.endpoint.faults.clear()
+        for container in (self.scene.audio, self.scene.transcripts):
+            for name in list(container.list_blob_names()):
+                container.delete_blob(name)
+
+    @rule(name=st.sampled_from(NAMES), number=st.integers(0, 3))
+    def upload(self, name: str, number: int) -> None:
+        """New, or in place of what is there."""
+        Counts.steps += 1
+        content = self.contents[number]
+        etag = self.scene.upload(name, content.wav)
+        self.there[name] = self.ever[name, etag] = content
+        self.events.append(name)
+
+    @rule(name=st.sampled_from(NAMES))
+    def delete(self, name: str) -> None:
+        Counts.steps += 1
+        if self.there.pop(name, None):
+            self.scene.audio.delete_blob(name)
+
+    @rule(dice=st.randoms(use_true_random=False))
+    def deliver(self, dice: random.Random) -> None:
+        """One event on its way; in any order."""
+        Counts.steps += 1
+        if self.events:
+            self._deliver(self.events.pop(dice.randrange(len(self.events))))
+
+    @rule(name=st.sampled_from(NAMES))
+    def duplicate(self, name: str) -> None:
+        """An event for what may be done, or gone."""
+        Counts.steps += 1
+        self._deliver(name)
+
+    @rule(name=st.sampled_from(NAMES), requests=st.integers(0, MOST_REQUESTS))
+    def crash(self, name: str, requests: int) -> None:
+        """The process dies under it; the host delivers to the next process."""
+        Counts.steps += 1
+        with contextlib.suppress(Died), dying(requests):
+            self.job.run(self.scene.audio.container_name, name)
+        self.job = self.scene.job(TRANSCRIPT_FORMATS="json,vtt")
+        self.events.append(name)
+        self._sane(name)
+
+    @rule(kind=st.sampled_from(sorted(FAULTS)))
+    def fault(self, kind: str) -> None:
+        """Meets the next recognitions."""
+        Counts.steps += 1
+        self.scene.endpoint.faults.extend(FAULTS[kind])
+
+    @rule(name=st.sampled_from(NAMES))
+    def give_up(self, name: str) -> None:
+        """The host is out of tries, for whatever reason."""
+        Counts.steps += 1
+        self.job.abandon(self.scene.message(name, "0x8D0"))
+        self._sane(name)
+
+    @rule()
+    def redrive(self) -> None:
+        Counts.steps += 1
+        self._redrive()
+
+    def _redrive(self) -> None:
+        """Its copies are new uploads of the same content, with events of their own."""
+        environ = {
+            name: self.scene.environ[name] for name in ("AudioStorage", "AUDIO_CONTAINER", "TRANSCRIPT_CONTAINER")
+        }
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            assert redrive.main([], environ) == 0, said.getvalue()
+        self.scene.canaries.look(said.getvalue(), "what redrive says")
+        for name, content in self.there.items():
+            etag = self.scene.etag(name)
+            if (name, etag) not in self.ever:
+                self.ever[name, etag] = content
+                self.events.append(name)
+
+    def _deliver(self, name: str) -> None:
+        if self.scene.deliver(lambda: self.job, name) > TRIES:
+            self.job.abandon(self.scene.message(name, "0x8D0"))
+        self._sane(name)
+
+    def _sane(self, name: str) -> None:
+        """At every moment: whatever document there is, it is one of that upload's contents, and no word of it is
+        wrong.
+        """
+        try:
+            document = self.scene.read(name)
+        except ResourceNotFoundError:
+            return
+        content = self.ever[name, document["source"]["etag"]]
+        words = tuple(spoken(document["text"]))
+        assert document["status"] != "Succeeded" or words == content.words, f"{name}: {words}"
+        assert set(words) <= set(content.words), f"{name}: {words}"
+
+    def teardown(self) -> None:
+        """When all events are delivered, and what failed was delivered again: one right document for each upload."""
+        self.scene.endpoint.faults.clear()
+        while self.events:
+            self._deliver(self.events.pop())
+        self._redrive()
+        while self.events:
+            self._deliver(self.events.pop())
+        wrong = [self._wrong(name, content) for name, content in self.there.items()]
+        wrong += self.scene.strangers(set(NAMES), kinds=("vtt",))
+        assert not any(wrong), wrong
+
+    def _wrong(self, name: str, content: Content) -> str | None:
+        document = self.scene.read(name)
+        reasons = {document.get("error", {}).get("code"), *(gap["reason"] for gap in document["gaps"])}
+        if reasons & TRULY_FINAL:
+            return (
+                None if document["source"]["etag"] == self.scene.etag(name) else f"{name}: refused, and of old content"
+            )
+        return self.scene.right(name, content, self.scene.etag(name)) or self.scene.captions_wrong(name)
+
+
+@contextlib.contextmanager
+def dying(requests: int) -> Iterator[None]:
+    """After so many requests to storage the process makes no more, whoever asks."""
+    send, left = RequestsTransport.send, iter(range(requests))
+
+    def mortal(transport: Any, request: Any, **kwargs: Any) -> Any:
+        if next(left, None) is None:
+            raise Died
+        return send(transport, request, **kwargs)
+
+    with mock.patch.object(RequestsTransport, "send", mortal):
+        yield
+
+
+def run(ground: Ground) -> Result:
+    found, recognizer = contents(4, 4.5)
+    runs = ground.number(200, 6)
+    Counts.steps = Counts.examples = 0
+    tally = Tally(BAR, runs)
+    with ground.scene(recognizer, FastClock(SPEED)) as scene:
+        Uploads.scene, Uploads.contents = scene, found
+        problem = _explore(runs)
+        for number in range(max(1, Counts.examples)):
+            tally.ran(problem if number == 0 else None)
+        calls = scene.requests
+    return tally.result(f"{Counts.steps} steps in {Counts.examples} runs of up to {STEPS}; {calls} Speech calls")
+
+
+def _explore(runs: int) -> str | None:
+    asked = settings(
+        max_examples=runs,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
+    try:
+        run_state_machine_as_test(Uploads, settings=asked)
+    except AssertionError as error:
+        return "\n".join([str(error), *getattr(error, "__notes__", [])])
+    return None
