@@ -1,9 +1,13 @@
 """A share of what `make soak` runs, of every bar; the full numbers are in docs/reliability.md."""
 
+import base64
+import logging
+
 import pytest
 
 from local.azurite import Azurite
 from tests.soak.__main__ import BARS, run
+from tests.soak.canaries import Canaries
 
 
 @pytest.mark.parametrize("bar", BARS)
@@ -11,3 +15,11 @@ from tests.soak.__main__ import BARS, run
 def test_a_share_of_every_bar_is_reached_and_no_secret_is_found(bar: str, azurite: Azurite) -> None:
     for result in run([bar], azurite.connection_string, quick=True):
         assert result.failed == 0, result
+
+
+@pytest.mark.parametrize("form", ["s3cr/t=", "s3cr%2Ft%3D", base64.b64encode(b"s3cr/t=").decode()])
+def test_a_secret_that_is_logged_would_be_found(form: str) -> None:
+    with Canaries().watching() as canaries:
+        canaries.add("s3cr/t=", "a secret")
+        logging.getLogger("transcription.speech").debug("the key is %s", form)
+    assert canaries.found == ["a secret in the log of transcription.speech"]

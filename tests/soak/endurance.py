@@ -27,7 +27,7 @@ KINDS = ("wav", "again", "wav", "m4a", "again", "gone", "wav", "broken", "thrott
 
 def run(ground: Ground) -> Result:
     found, recognizer = contents(4)
-    count = ground.number(10_000, 150)
+    count = ground.number(10_000, 100)
     tally = Tally(BAR, count)
     with ground.scene(recognizer) as scene, worker(scene) as (process, watched):
         load = Load(scene, process, watched, found)

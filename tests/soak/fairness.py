@@ -15,7 +15,7 @@ CLIP = murmur(0.8) + bytes(32_000 * 13 // 10)  # a clip of its own: the silence 
 
 
 def run(ground: Ground) -> Result:
-    clips, shorts = ground.number(150, 40), ground.number(50, 12)
+    clips, shorts = ground.number(150, 32), ground.number(50, 10)
     tally = Tally(BAR, shorts + 1)
     with ground.scene(Script(hello_world), latency=lambda _: LATENCY) as scene:
         job = scene.job(SPEECH_MAX_CONCURRENT_REQUESTS=str(PLACES))

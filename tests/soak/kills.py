@@ -41,7 +41,7 @@ class _Lost(logging.Handler):
 
 def run(ground: Ground) -> Result:
     """Two hosts side by side: most of a round is waiting for a process to start."""
-    kills, lanes = ground.number(100, 4), 2
+    kills, lanes = ground.number(100, 3), 2
     tally, lost = Tally(BAR, kills), _Lost()
     found, recognizer = contents(4)
     log = logging.getLogger("local.host")

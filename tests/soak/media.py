@@ -3,6 +3,7 @@
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
@@ -59,7 +60,10 @@ def _some(kind: str, numbers: range, tally: Tally, seen: Seen) -> range:
     """Reads until the process ends, of itself or because one file took too long; those that are left."""
     span = [str(bound) for bound in (numbers.start, numbers.stop, numbers.step)]
     command = [sys.executable, "-m", "tests.soak.hostile", kind, *span]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        tempfile.TemporaryFile("w+") as errors,  # not a pipe: it could fill up
+        subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+    ):
         lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(process, lines), daemon=True).start()
         wait = START_SECONDS
@@ -72,8 +76,8 @@ def _some(kind: str, numbers: range, tally: Tally, seen: Seen) -> range:
                 return numbers[1:]
             if not line:
                 process.wait()
-                errors = process.stderr.read() if process.stderr else ""
-                tally.ran(f"{kind} {numbers[0]}: it crashes ({process.returncode}): {errors[-300:]}")
+                errors.seek(0)
+                tally.ran(f"{kind} {numbers[0]}: it crashes ({process.returncode}): {errors.read()[-300:]}")
                 return numbers[1:]
             wait = 2 * LONGEST if line.endswith("start") else START_SECONDS
             if not line.endswith("start"):

@@ -8,6 +8,7 @@ from tests.soak.ground import Ground, Scene
 from tests.soak.report import Result, Tally
 from tests.support import murmur, wav
 from tests.test_names import LISTED, names
+from transcription.job import Job
 from transcription.names import LONGEST_NAME, output_name, reachable
 from transcription.storage import CAPTION_TYPES
 
@@ -18,14 +19,13 @@ RECORDING = wav(murmur(0.2))
 def run(ground: Ground) -> Result:
     chosen, count = LISTED[:: ground.number(1, 5)], ground.number(2000, 200)
     generated = made(count)
-    tally = Tally(BAR, len(chosen) + len(generated))
+    tally = Tally(BAR, len(LISTED) + len(generated) + len(chosen))
     taken: dict[str, str] = {}
     tally.each(lambda name: one_output(name, taken), [*LISTED, *generated], at_once=1)
     with ground.scene(Script(hello_world)) as scene:
         job = scene.job()
         stored = [name for name in chosen if reachable(name)]
-        tally.each(lambda name: scene.upload(name, RECORDING) and None, stored, at_once=4)
-        tally.each(lambda name: told(scene, name, scene.deliver(lambda: job, name)), stored, at_once=4)
+        tally.each(lambda name: told(scene, job, name), stored, at_once=4)
         documents = len(scene.documents())
         if documents != len(stored):
             tally.ran(f"{documents} documents for {len(stored)} uploads")
@@ -58,7 +58,9 @@ def one_output(name: str, taken: dict[str, str]) -> str | None:
     return None
 
 
-def told(scene: Scene, name: str, tries: int) -> str | None:
+def told(scene: Scene, job: Job, name: str) -> str | None:
+    scene.upload(name, RECORDING)
+    tries = scene.deliver(lambda: job, name)
     document = scene.read(name)
     right = document["status"] == "Succeeded" and document["source"]["name"] == name and tries == 1
     return None if right else f"{name!r:.80}: {document['status']} in {tries} tries"

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from tests.faultproxy import AFTER, BEFORE, DURING, FaultProxy, SocketFault
+from tests.broken_exchange import AFTER, BEFORE, DURING, SocketFault
+from tests.faultproxy import FaultProxy
 from tests.soak.ground import Content, FastClock, Ground, Scene, contents
 from tests.soak.report import Result, Tally
 from transcription import speech, storage
@@ -37,8 +38,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "429": ALWAYS,
     "late": ALWAYS,
 }
-PATIENCE = 2.0  # seconds for which the clients wait here, so that a stall need not last minutes
-STALL, DELAY, REFUSAL = 3.0, 0.5, 0.1  # seconds
+PATIENCE = 4.0  # seconds for which the clients wait here, so that a stall need not last minutes
+STALL, DELAY, REFUSAL = 6.0, 0.5, 0.1  # seconds
 METHODS = ("HEAD", "GET", "PUT")
 
 
@@ -96,6 +97,8 @@ def run(ground: Ground) -> Result:
             return meet(scene, case, found[at], clips[at], tls, storages[case.number % 2], tried)
 
         tally.each(one, every, AT_ONCE)
+        if tried.met < len(every):
+            tally.ran(f"{len(every) - tried.met} faults took place nowhere")
     kinds = len({(case.side, case.kind, case.when) for case in every})
     return tally.result(
         f"{kinds} kinds on Speech (plain, TLS) and storage × {len(every) // kinds}, {tried.met} met;"

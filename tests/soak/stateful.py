@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from infra import redrive
 from local.speech import Fault
 from tests.soak.ground import TRIES, Content, FastClock, Ground, Scene, contents
-from tests.soak.report import Result, Tally
+from tests.soak.report import Result, Tally, say
 from tests.support import spoken
 
 BAR = "stateful random runs"
@@ -65,6 +65,8 @@ class Uploads(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         Counts.examples += 1
+        if Counts.examples % 40 == 0:
+            say(f"  {BAR}: {Counts.examples} runs, {Counts.steps} steps")
         self.scene.endpoint.faults.clear()
         for container in (self.scene.audio, self.scene.transcripts):
             for name in list(container.list_blob_names()):
