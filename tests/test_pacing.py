@@ -36,7 +36,7 @@ def test_a_passing_failure_is_waited_out_with_growing_waits(clock: FakeClock) ->
 
 def test_no_wait_is_longer_than_the_services_own_advice(clock: FakeClock) -> None:
     persist(Flaky(*(Retryable("busy") for _ in range(12))), Budget(clock, 3000, "a.wav"))
-    assert LONGEST_WAIT <= max(clock.slept) <= 1.25 * LONGEST_WAIT
+    assert 0.75 * LONGEST_WAIT <= max(clock.slept) <= 1.25 * LONGEST_WAIT
 
 
 def test_waits_differ_so_that_clips_do_not_come_back_together() -> None:

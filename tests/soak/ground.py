@@ -1,6 +1,7 @@
 """What every bar stands on: real storage, an endpoint that knows the words, and a host's way of delivering."""
 
 import json
+import threading
 import time
 import traceback
 import uuid
@@ -40,9 +41,9 @@ class FastClock(FakeClock):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, woken: threading.Event | None = None) -> None:
         self.slept.append(seconds)
-        time.sleep(seconds / self.speed)
+        (woken or threading.Event()).wait(seconds / self.speed)
 
 
 @dataclass(frozen=True)
