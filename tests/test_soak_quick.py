@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from contextlib import nullcontext
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.soak.canaries import Canaries
 @pytest.mark.parametrize("bar", BARS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # cut sockets
 def test_a_share_of_every_bar_is_reached_and_no_secret_is_found(bar: str, azurite: Azurite) -> None:
-    for result in run([bar], azurite.connection_string, quick=True):
+    for result in run([bar], lambda: nullcontext(azurite), quick=True):
         assert result.failed == 0, result
 
 

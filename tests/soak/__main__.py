@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from local.azurite import ACCOUNT_KEY, Azurite
 from tests.soak import (
@@ -38,21 +39,21 @@ BARS: dict[str, Callable[[Ground], Result]] = {
 }
 
 
-def run(bars: Sequence[str], connection: str, *, quick: bool) -> list[Result]:
-    """The bars' results, and that of the search for secrets in all of them."""
+def run(bars: Sequence[str], storage: Callable[[], AbstractContextManager[Azurite]], *, quick: bool) -> list[Result]:
+    """The bars' results, each on a `storage` of its own, and that of the search for secrets in all of them."""
     started = time.monotonic()
+    results = []
     with Canaries().watching() as canaries:
         canaries.add(SPEECH_KEY, "the Speech key")
         canaries.add(ACCOUNT_KEY, "the storage key")
-        ground = Ground(connection, canaries, quick)
-        results = [BARS[bar](ground) for bar in bars]
+        for bar in bars:
+            with storage() as azurite:
+                results.append(BARS[bar](Ground(azurite.connection_string, canaries, quick)))
     for place in sorted(set(canaries.found))[:20]:
         say(f"  FOUND {place}")
     note = "log lines, documents, captions and exceptions searched, for keys, tokens and SAS"
-    return [
-        *results,
-        Result("canary secrets", canaries.searched, len(canaries.found), note, time.monotonic() - started),
-    ]
+    seconds = time.monotonic() - started
+    return [*results, Result("canary secrets", canaries.searched, len(canaries.found), note, seconds)]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,8 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     if unknown := set(asked.bars) - set(BARS):
         parser.error(f"there is no bar {', '.join(unknown)}")
-    with Azurite() as azurite:
-        results = run(asked.bars or list(BARS), azurite.connection_string, quick=asked.quick)
+    results = run(asked.bars or list(BARS), Azurite, quick=asked.quick)
     say("\n" + table(results))
     return int(any(result.failed for result in results))
 

@@ -159,8 +159,17 @@ def meet(
         tried.clips += clips
         tried.again += tries - 1
     if problem:
-        return f"{case}: {problem}, {tries} tries"
+        return f"{case}: {problem}, {tries} tries; {_seen(scene, name, content)}"
     return f"{case}: {calls} Speech calls for {clips} clips" if calls > 2 * clips else None
+
+
+def _seen(scene: Scene, name: str, content: Content) -> str:
+    """Where it went wrong: whether storage holds what was uploaded, and how much of what the endpoint got is of it."""
+    stored = scene.audio.download_blob(name).readall() == content.wav
+    ids = scene.read(name).get("recognition", {}).get("connectionIds", [])
+    heard = [request for request in list(scene.endpoint.received) if request.query.get("X-ConnectionId") in ids]
+    parts = [(len(request.audio), content.wav.find(request.audio[44:]), request.status) for request in heard]
+    return f"stored as uploaded: {stored}; received (bytes, place, status): {parts}"
 
 
 def address(url: str) -> tuple[str, int]:
