@@ -49,8 +49,9 @@ def run(ground: Ground) -> Result:
 
     def lane(number: int) -> None:
         with ground.scene(recognizer, latency=lambda _: LATENCY) as scene, host(scene) as running:
-            for turn in range(number, kills, lanes):
-                tally.each(lambda turn: killed(scene, running, turn, found), [turn], at_once=1)
+            killer = Killer(running)
+            turns = range(number, kills, lanes)
+            tally.each(lambda turn: killed(scene, killer, turn, found), turns, at_once=1)
             if strangers := scene.strangers(set(scene.audio.list_blob_names())):
                 tally.ran(f"{strangers} belong to nothing")
 
@@ -85,14 +86,28 @@ def host(scene: Scene) -> Iterator[StandInHost]:
         yield running
 
 
-def killed(scene: Scene, running: StandInHost, turn: int, found: list[Content]) -> str | None:
+class Killer:
+    """Kills each process once: a dead one is there until the host needs the next."""
+
+    def __init__(self, running: StandInHost) -> None:
+        self._running = running
+        self._killed: int | None = None
+
+    def kill(self) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while (process := self._running.worker_pid) in (None, self._killed):
+            assert time.monotonic() < deadline, "there is no process to kill"
+            time.sleep(POLL_SECONDS / 5)
+        assert process
+        os.kill(process, signal.SIGKILL)
+        self._killed = process
+
+
+def killed(scene: Scene, killer: Killer, turn: int, found: list[Content]) -> str | None:
     given = {f"{turn}-{number}.wav": found[(turn + number) % len(found)] for number in range(UPLOADS)}
     etags = {name: scene.upload(name, content.wav) for name, content in given.items()}
     time.sleep(random.Random(turn).uniform(0, LONGEST_WORK))
-    process = running.worker_pid
-    if process is None:
-        return "there was no process to kill"
-    os.kill(process, signal.SIGKILL)
+    killer.kill()
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline and not all(done(scene, name, etag) for name, etag in etags.items()):
         time.sleep(POLL_SECONDS)
