@@ -199,7 +199,7 @@ def dying(requests: int) -> Iterator[None]:
 
 def run(ground: Ground) -> Result:
     found, recognizer = contents(4, 4.5)
-    runs = ground.number(230, 6)  # of up to 30 steps: 6,000 in all
+    runs = ground.number(250, 6)  # of up to STEPS each: more than 6,000 in all
     Counts.steps = Counts.examples = 0
     tally = Tally(BAR, runs)
     with ground.scene(recognizer, FastClock(SPEED)) as scene:
