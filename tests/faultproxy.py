@@ -47,7 +47,7 @@ class FaultProxy:
         self._held.close()
         with self._lock:
             for connection in list(self._open):
-                _close(connection)
+                _end(connection)
 
     def set(self, fault: SocketFault) -> None:
         """For the next exchange that it suits. Refusing begins at once."""
@@ -131,8 +131,13 @@ def _say_goodbye(connection: socket.socket) -> None:
             connection.unwrap()
 
 
-def _close(connection: socket.socket) -> None:
+def _end(connection: socket.socket) -> None:
+    """Not closed: a thread that still waits at it would read from whatever gets the same number next."""
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def _close(connection: socket.socket) -> None:
+    _end(connection)
     with suppress(OSError):
         connection.close()
