@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-import requests
-import urllib3
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, SSLError
+from urllib3.util import Timeout
 
 from transcription import answers, pronunciation
 from transcription.answers import Answer
@@ -23,7 +24,7 @@ from transcription.errors import Misconfigured, RequestRefused, Retryable
 from transcription.pacing import Budget, Clock, Gate, persist
 from transcription.settings import SpeechSettings
 from transcription.transcript import Ledger
-from transcription.transport import in_chunks, open_session
+from transcription.transport import Transport, in_chunks
 
 CONNECT_SECONDS = 10.0  # to connect, and for the peer to take a chunk
 SILENT_SECONDS = 90.0  # without a byte of the answer: the service takes less than a minute for a minute of audio
@@ -57,7 +58,7 @@ class SpeechClient:
         self._settings = settings
         self._clock = clock
         self._gate = Gate(settings.max_concurrent_requests)
-        self._session = open_session(settings.endpoint.base, settings.max_concurrent_requests)
+        self._transport = Transport(settings.max_concurrent_requests)
         self._credential: Credential = (
             Token(self._fetch_token, clock) if settings.auth == "token" else Key(settings.key)
         )
@@ -143,22 +144,17 @@ class SpeechClient:
         The network's errors hold the request, and so the key: only their reason goes on.
         """
         ends = time.monotonic() + seconds
-        timeout = (max(0.1, min(CONNECT_SECONDS, seconds)), max(0.1, min(SILENT_SECONDS, seconds)))
+        connect, silent = (max(0.1, min(limit, seconds)) for limit in (CONNECT_SECONDS, SILENT_SECONDS))
         try:
-            with self._session.post(
-                url, params=query, headers=headers, data=body, timeout=timeout, allow_redirects=False, stream=True
-            ) as response:
-                content = b"" if response.is_redirect else _without_proof(_whole(response, ends), headers)
-                return _Reply(response.status_code, response.headers, content)
-        except requests.exceptions.SSLError as error:
+            with self._transport.post(url, query, headers, body, Timeout(connect=connect, read=silent)) as response:
+                content = b"" if 300 <= response.status < 400 else _without_proof(_whole(response, ends), headers)
+                return _Reply(response.status, response.headers, content)
+        except SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted: check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
             raise Retryable(_reason(error)) from None
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            message = f"No request can be made to {self.endpoint}: check the endpoint, or this machine's proxy settings"
-            raise Misconfigured(f"{message} ({type(error).__name__}).") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except HTTPError as error:
             raise Retryable(_reason(error)) from None
 
     def _raise_for(self, reply: _Reply) -> None:
@@ -186,13 +182,13 @@ def _may_pass(status: int) -> bool:
     return status in (408, 429) or status >= 500 or 200 < status < 300
 
 
-def _whole(response: requests.Response, ends: float) -> bytes:
+def _whole(response: BaseHTTPResponse, ends: float) -> bytes:
     """The whole body, however it is cut into chunks. Retryable: it is not there in time, or has no end.
 
     Read as it comes, because a peer that drips would never let a larger read return.
     """
     content = bytearray()
-    while piece := response.raw.read1(READ_BYTES, decode_content=True):
+    while piece := response.read1(READ_BYTES, decode_content=True):
         content += piece
         if len(content) > LONGEST_ANSWER:
             raise Retryable(f"the answer goes on after {LONGEST_ANSWER} bytes")
@@ -243,5 +239,5 @@ def _reason(error: BaseException) -> str:
 
 
 def _nested(error: BaseException) -> list[BaseException]:
-    """urllib3 and requests wrap errors as arguments and as `reason`."""
+    """urllib3 wraps errors as arguments and as `reason`."""
     return [inner for inner in (*error.args, getattr(error, "reason", None)) if isinstance(inner, BaseException)]

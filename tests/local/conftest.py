@@ -43,7 +43,7 @@ def post(speech: SpeechEndpoint, session: requests.Session) -> Post:
         endpoint: SpeechEndpoint | None = None,
         **headers: str | None,
     ) -> requests.Response:
-        changed = {name.replace("_", "-"): value for name, value in headers.items()}
+        changed: dict[str, Any] = {name.replace("_", "-"): value for name, value in headers.items()}
         kept = {name: value for name, value in HEADERS.items() if name.lower() not in changed}
         content: Any = in_chunks(wav(tone(1.0))) if body is None else body
         if isinstance(content, bytes):
