@@ -37,7 +37,7 @@ CODECS = frozenset(_CODECS.split())
 SAMPLE_RATES = range(4_000, 384_001)  # Hz; from old voice recorders to studio converters
 MOST_CHANNELS = 16  # a conference room's microphones, or third-order ambisonics
 MOST_STREAMS = 32  # video with dubbing and subtitles has a dozen or two
-PROBE_BYTES = 4 << 20  # looked at to find out what is in the file; one read of the upload
+PROBE_BYTES = 4 << 20  # looked at to find out what is in the file
 READ_BYTES = 64 << 10
 
 _OPTIONS = {
