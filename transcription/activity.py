@@ -91,8 +91,10 @@ def measured(blocks: Iterable[bytes]) -> Iterator[Sound]:
 
 def spans(flags: Flags) -> list[tuple[int, int]]:
     """The stretches in which `flags` is set: (first, last + 1)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False])).astype(np.int8)))
-    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
+    framed = np.zeros(len(flags) + 2, np.bool_)
+    framed[1:-1] = flags
+    edges = (framed[1:] != framed[:-1]).nonzero()[0].tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def frame_levels(pcm: Samples) -> Levels:
