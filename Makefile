@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start test soak lint clean
+.PHONY: help demo start test soak bench lint clean
 
 help:
 	@echo 'make demo               a recording becomes a transcript, here on this machine; it ends by itself'
@@ -13,6 +13,7 @@ help:
 	@echo 'make start              the whole stack, until Ctrl-C: upload recordings, read transcripts'
 	@echo 'make test               all tests'
 	@echo 'make soak               the reliability bars in full numbers (docs/reliability.md), in under 30 minutes'
+	@echo 'make bench              how fast and how frugal it is, in one table (several minutes; docs/performance.md)'
 	@echo 'make lint               ruff and mypy'
 	@echo 'make clean              removes everything installed, and what make start keeps of your uploads'
 	@echo
@@ -23,6 +24,10 @@ demo: .venv/run
 
 start: .venv/run
 	@$(PY) -m local start
+
+bench: .venv/bench
+	@$(PY) -m local.tools
+	@$(PY) -m bench
 
 soak: .venv/test
 	@$(PY) -m local.tools
@@ -54,5 +59,11 @@ clean:
 .venv/test: .venv/run tests/requirements.txt
 	@echo 'Installing the test tools (a few seconds, once) …'
 	@$(PIP) -r tests/requirements.txt || \
+		{ echo 'pip failed, see above. Is the package registry reachable? Run the same command again.'; exit 1; }
+	@touch $@
+
+.venv/bench: .venv/test bench/requirements.txt
+	@echo 'Installing what the benchmark compares with (100 MB, once) …'
+	@$(PIP) -r bench/requirements.txt || \
 		{ echo 'pip failed, see above. Is the package registry reachable? Run the same command again.'; exit 1; }
 	@touch $@

@@ -61,6 +61,7 @@ def test_every_dependency_is_pinned() -> None:
         "local/requirements.txt",
         "local/worker-requirements.txt",
         "tests/requirements.txt",
+        "bench/requirements.txt",
     ):
         for line in read(file).splitlines():
             requirement = line.partition("#")[0].partition(";")[0].strip()

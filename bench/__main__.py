@@ -1,0 +1,39 @@
+"""`make bench`: everything in one run, side by side, printed as one table and kept in `docs/`."""
+
+import logging
+import time
+from collections.abc import Iterator
+
+from bench import costs, imports, jobs, media, recordings, report, sending
+from bench.results import Row
+from local.azurite import Azurite
+from local.progress import say
+
+
+def rows() -> Iterator[Row]:
+    yield from sending.rows()
+    with Azurite() as azurite:
+        yield from jobs.rows(azurite)
+        yield from costs.rows(azurite)
+    yield from media.rows()
+    yield from imports.rows()
+
+
+def main() -> None:
+    logging.disable()  # the jobs' own lines
+    recordings.prepare()
+    say("Measuring (about four minutes; the quieter the machine, the truer the numbers) …")
+    started, measured = time.monotonic(), []
+    for row in rows():
+        measured.append(row)
+        say(f"{time.monotonic() - started:4.0f} s  {row.what}: {row.ours} {row.verdict}")
+    say()
+    say(report.table(measured))
+    say()
+    report.keep(measured, time.monotonic() - started)
+    missed = sum(not row.met for row in measured)
+    say(f"{report.machine()}. Bars missed: {missed}. docs/performance.md has the reasons.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""A process to be measured whole: `python -m bench.sender ours|sample URL FILE COUNT` sends one file many times."""
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+RECOGNITION = "/speech/recognition/conversation/cognitiveservices/v1"
+SAMPLE_CHUNK_BYTES = 1024
+WAV_HEADER_BYTES = 44
+
+
+def send_ours(url: str, file: Path, count: int) -> None:
+    """As the product does; one clip after another."""
+    from transcription.encoding import as_wav
+    from transcription.pacing import Budget, SystemClock
+    from transcription.settings import Settings
+    from transcription.speech import Options, SpeechClient
+    from transcription.transcript import Ledger
+
+    clock = SystemClock()
+    client = SpeechClient(Settings.read({**os.environ, "AZURE_SPEECH_ENDPOINT": url}).speech, clock)
+    pcm = file.read_bytes()[WAV_HEADER_BYTES:]
+    for _ in range(count):
+        client.recognize(as_wav(pcm), Options("en-US", "masked"), Ledger(), Budget(clock, 60, "clip"))
+
+
+def send_as_the_sample(url: str, file: Path, count: int) -> None:
+    """As the service's documentation shows it: a post for each file, in chunks of 1,024 bytes."""
+    import requests
+
+    def chunks() -> Iterator[bytes]:
+        with file.open("rb") as audio:
+            while chunk := audio.read(SAMPLE_CHUNK_BYTES):
+                yield chunk
+
+    headers = {
+        "Accept": "application/json",
+        "Ocp-Apim-Subscription-Key": os.environ["AZURE_SPEECH_KEY"],
+        "Content-Type": "audio/wav; codecs=audio/pcm; samplerate=16000",
+        "Transfer-Encoding": "chunked",
+        "Expect": "100-continue",
+    }
+    query = {"language": "en-US", "format": "detailed"}
+    for _ in range(count):
+        query["X-ConnectionId"] = uuid.uuid4().hex
+        requests.post(url + RECOGNITION, params=query, headers=headers, data=chunks(), timeout=60).raise_for_status()
+
+
+if __name__ == "__main__":
+    {"ours": send_ours, "sample": send_as_the_sample}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
