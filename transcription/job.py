@@ -28,7 +28,6 @@ from transcription.errors import (
 from transcription.pacing import Budget, Clock, SystemClock
 from transcription.recording import open_recording
 from transcription.settings import Settings, StorageSettings
-from transcription.speech import SpeechClient
 from transcription.storage import Outcome, Storage, UploadProperties
 from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
@@ -215,6 +214,7 @@ def _build() -> Job:
 
 def build(environ: Mapping[str, str], clock: Clock) -> Job:
     """A Job with the clients that these settings ask for. Misconfigured: the storage settings are wrong."""
+    from transcription.speech import SpeechClient
     from transcription.transcriber import Transcriber  # and NumPy: 100 ms that indexing the functions does not need
 
     storage = Storage.connect(StorageSettings.read(environ))
