@@ -278,6 +278,17 @@ def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_do
     assert stage.requests == requests
 
 
+def test_a_try_that_gets_fewer_words_does_not_take_those_of_an_earlier_one(stage: Stage) -> None:
+    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
+    phrases = []
+    for answers in (1, 2, 1, 0):
+        stage.endpoint.faults.extend([*[Fault.none()] * answers, Fault.status(401)])
+        stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1", TRANSCRIPT_FORMATS="json,txt")
+        phrases.append(len(stage.document("a.wav")["phrases"]))
+        assert stage.transcripts.download_blob("a.wav.txt").readall().count(b"Hello") == phrases[-1]
+    assert phrases == [1, 2, 2, 2]
+
+
 def test_gaps_that_no_try_can_fill_are_not_tried_again(stage: Stage) -> None:
     stage.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
     for _ in range(2):

@@ -138,7 +138,7 @@ class Job:
 
     def _publish(self, upload: UploadProperties, content: Json, beside: Mapping[str, str], before: Outcome) -> bool:
         """Writes document and captions; False where another worker had the same upload and was first, or where words
-        that an earlier try got would be lost to a failure.
+        that an earlier try got would be lost.
 
         UploadReplaced, UploadGone: they do not belong any more to what is there.
         """
@@ -146,7 +146,7 @@ class Job:
         if before.etag or content["status"] in (FAILED, NO_SPEECH):
             before = self._storage.with_captions(before, upload.name)
         for _ in range(MOST_ROUNDS):
-            if content["status"] == FAILED and before.has_words_of(upload):
+            if before.has_more_than(content, upload):
                 return False
             if self._storage.upload(upload.name).etag != upload.etag:
                 raise UploadReplaced(upload.name)

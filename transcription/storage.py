@@ -15,6 +15,7 @@ storage is down.
 
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,7 +32,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSetting
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.names import output_name, reachable
 from transcription.settings import StorageSettings
-from transcription.transcript import FAILED, PARTIAL, Json
+from transcription.transcript import FAILED, PARTIAL, Json, missing_seconds
 
 BLOCK_BYTES = 2 << 20  # one read; the SDK's own first read is 32 MiB
 CLIENTS_KEPT = 64  # of single blobs; more than are worked on at once
@@ -76,23 +77,26 @@ class UploadProperties:
 class Outcome:
     """The document that is there now, or that none is (`etag` None). `etag` is the document's own.
 
-    `partial` is where it has some of the words, so that no failure may replace it. `captions` are those beside it,
-    kind → ETag, where they were looked for.
+    `partial` is where it has some of the words; `missing`, how many seconds it says that it lacks, as far as it was
+    read. `captions` are those beside it, kind → ETag, where they were looked for.
     """
 
     etag: str | None
     source_etag: str | None = None
     final: bool = False
     partial: bool = False
+    missing: float = math.inf
     captions: Mapping[str, str] = field(default_factory=dict)
 
     def is_of(self, upload: UploadProperties) -> bool:
         """Whether this upload's content is done and nothing is left to try."""
         return self.final and self.source_etag == upload.etag
 
-    def has_words_of(self, upload: UploadProperties) -> bool:
-        """Whether part of this content is transcribed, and the rest may be tried again."""
-        return self.partial and self.source_etag == upload.etag
+    def has_more_than(self, document: Json, upload: UploadProperties) -> bool:
+        """Whether it has words of this content that a new try's `document` lacks, which the next may get as well."""
+        if not self.partial or self.source_etag != upload.etag:
+            return False
+        return document["status"] == FAILED or ("error" in document and missing_seconds(document) > self.missing)
 
 
 class Storage:
@@ -141,7 +145,7 @@ class Storage:
             outcome = outcome_of(properties)
             if not outcome.final and properties.size <= LONGEST_DOCUMENT:
                 content = document.download_blob(**_only(properties.etag)).readall()
-                outcome = replace(outcome, final=not _wants_another_try(content))
+                outcome = replace(outcome, final=not _wants_another_try(content), missing=_missing(content))
         except ResourceNotFoundError:
             return Outcome(None)
         except ResourceModifiedError:
@@ -242,6 +246,13 @@ def _wants_another_try(document: bytes) -> bool:
         return bool(content["error"]["tryAgain"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return True
+
+
+def _missing(document: bytes) -> float:
+    try:
+        return missing_seconds(json.loads(document))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return math.inf  # whatever comes has more words than what cannot be read
 
 
 def _bare(etag: str) -> str:

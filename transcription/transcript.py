@@ -176,6 +176,11 @@ def failure(error: TranscriptionError, source: Source, ledger: Ledger, created: 
     )
 
 
+def missing_seconds(document: Json) -> float:
+    """How long a document's gaps last in all."""
+    return float(sum(gap["durationSeconds"] for gap in document["gaps"]))
+
+
 def _error(error: TranscriptionError) -> Json:
     return {"code": error.code, "message": str(error), "tryAgain": error.try_again}
 
