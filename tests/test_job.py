@@ -1,15 +1,21 @@
 """One upload → one document, on real storage and a real endpoint."""
 
+import functools
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ServiceResponseError
+from azure.storage.blob import BlobServiceClient
 
 from local.speech import Fault, Received
+from tests.recordings import made
 from tests.support import SPEECH_KEY, Stage, chunk, murmur, wav
+from transcription import job
+from transcription.decoding import DecodedRecording
 from transcription.errors import Exhausted, UploadReplaced
 
 RECORDING = wav(murmur(2.0))
@@ -166,6 +172,15 @@ def test_a_new_upload_under_the_same_name_replaces_the_document(stage: Stage) ->
     stage.run("a.wav")
     assert stage.document("a.wav")["source"]["etag"] == etag
     assert stage.document("a.wav")["status"] == "Succeeded"
+
+
+def test_a_recording_that_is_given_up_is_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(DecodedRecording, "close", lambda recording: closed.append(recording.format))
+    stage.upload("long.m4a", made("m4a"))
+    stage.run("long.m4a", MAX_AUDIO_MINUTES="0.01")
+    assert stage.document("long.m4a")["error"]["code"] == "TooLong"
+    assert len(closed) == 1
 
 
 def test_an_upload_replaced_while_it_was_transcribed_gets_the_new_contents_document(stage: Stage) -> None:
@@ -437,6 +452,26 @@ def test_a_second_job_in_the_process_opens_no_new_connection_to_the_service(stag
         stage.upload(name, RECORDING)
         the_job.run(stage.audio.container_name, name)
     assert (stage.requests, stage.endpoint.connections) == (2, 1)
+
+
+def test_all_invocations_of_a_process_share_one_storage_client(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, connected = BlobServiceClient.from_connection_string, []
+
+    def counted(*arguments: Any, **options: Any) -> BlobServiceClient:
+        connected.append(connect(*arguments, **options))
+        return connected[-1]
+
+    monkeypatch.setattr(BlobServiceClient, "from_connection_string", counted)
+    monkeypatch.setattr(job, "_build", functools.cache(job._build.__wrapped__))
+    for name, value in stage.environ.items():
+        monkeypatch.setenv(name, value)
+    names = [f"{number}.wav" for number in range(4)]
+    for name in names:
+        stage.upload(name, RECORDING)
+    with ThreadPoolExecutor(len(names)) as invocations:
+        list(invocations.map(lambda name: job.for_this_process().run(stage.audio.container_name, name), names))
+    assert len(stage.documents()) == len(names)
+    assert len(connected) == 1
 
 
 def test_the_operator_sees_one_line_of_json_per_recording(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:

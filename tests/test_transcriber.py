@@ -372,6 +372,24 @@ def test_an_error_in_the_stream_comes_out_after_the_work_in_hand() -> None:
     assert sorted(finished) == [0, 1, 2]
 
 
+def test_work_that_has_not_begun_is_dropped_where_the_stream_breaks() -> None:
+    begun: list[int] = []
+    go_on = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from range(9)
+        raise ValueError("the stream broke")
+
+    def work(number: int) -> None:
+        begun.append(number)
+        go_on.wait()
+
+    hurry = threading.Timer(0.2, go_on.set)
+    with pytest.raises(ValueError, match="the stream broke"):
+        list(side_by_side(work, items(), workers=2, held=10, abandon=hurry.start))
+    assert set(begun) <= {0, 1}
+
+
 def test_hello_world_covers_its_clip() -> None:
     """The truth the tests above rest on: no answer of the endpoint leaves anything out by itself."""
     hello, world = hello_world(SPEECH, "en-US")
