@@ -32,13 +32,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # started as a file, it would see this folder only
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
 
 from transcription.errors import Misconfigured
 from transcription.names import KEPT, output_name, reachable
 from transcription.settings import StorageSettings
-from transcription.storage import CLIENT_OPTIONS, Outcome, Storage, outcome_of, upload_of
+from transcription.storage import CLIENT_OPTIONS, Outcome, Storage, outcome_of, reason, upload_of
 from transcription.upload import is_folder_marker
 
 PROGRESS_UPLOADS = 10_000  # looked at between two lines that say so
@@ -226,13 +226,6 @@ def why(outcome: Outcome, blob: BlobProperties) -> str:
     if outcome.source_etag != upload_of(blob).etag:
         return "the transcript is of earlier content"
     return "it failed, and another try may mend that"
-
-
-def reason(error: AzureError) -> str:
-    """Without the address, which may hold a SAS."""
-    if isinstance(error, HttpResponseError):
-        return (str(error).splitlines() or [type(error).__name__])[0]
-    return f"storage cannot be reached ({type(error).__name__})"
 
 
 def summary(counts: Counts, dry_run: bool) -> str:

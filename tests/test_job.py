@@ -16,7 +16,7 @@ from tests.recordings import made
 from tests.support import SPEECH_KEY, Stage, chunk, murmur, wav
 from transcription import job
 from transcription.decoding import DecodedRecording
-from transcription.errors import Exhausted, UploadReplaced
+from transcription.errors import Exhausted, StorageFailed, UploadReplaced
 
 RECORDING = wav(murmur(2.0))
 
@@ -356,7 +356,7 @@ def test_storage_that_stays_away_is_left_to_the_host(stage: Stage, monkeypatch: 
         raise ServiceResponseError("cut")
 
     monkeypatch.setattr(the_job._storage, "write", failing)
-    with pytest.raises(ServiceResponseError):
+    with pytest.raises(StorageFailed, match="ServiceResponseError"):
         the_job.run(stage.audio.container_name, "a.wav")
     assert stage.requests == 1
 

@@ -1,12 +1,18 @@
 """The storage clients: how long they try, and what their errors tell."""
 
+import threading
+import traceback
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 from azure.core.exceptions import ServiceRequestError
 from azure.core.pipeline.transport import HttpTransport
 
-from tests.support import app_settings
+from tests.support import Stage, app_settings
+from transcription.errors import StorageFailed
 from transcription.settings import StorageSettings
-from transcription.storage import Storage
+from transcription.storage import Storage, UploadProperties, without_addresses
 
 NOBODY_THERE = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
 
@@ -20,3 +26,45 @@ def test_storage_that_refuses_connections_is_tried_for_some_seconds_only(monkeyp
         storage.upload("a.wav")
     assert len(waits) == 3, "a passing fault is waited out all the same"
     assert sum(waits) <= 30
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers as proxies do: with a page that repeats the address."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        page = f"<html>Access to {self.path} is denied.</html>".encode()
+        self.send_response(403)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: it is no test's output."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/a"
+        server.shutdown()
+
+
+def test_an_answer_that_repeats_the_address_does_not_carry_the_sas_to_the_host(proxy: str) -> None:
+    connection = f"BlobEndpoint={proxy};SharedAccessSignature=sv=2026&sig=canary%3D"
+    storage = Storage.connect(StorageSettings.read(app_settings(AudioStorage=connection)))
+    with pytest.raises(StorageFailed, match="403") as failed, without_addresses():
+        storage.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
+    assert "canary" not in "".join(traceback.format_exception(failed.value))
+
+
+def test_storage_that_refuses_us_is_said_with_its_own_code(stage: Stage) -> None:
+    the_job = stage.job(AudioStorage=stage.environ["AudioStorage"].replace("AccountKey=", "AccountKey=AAAA"))
+    message = f'{{"ContainerName": "{stage.audio.container_name}", "BlobName": "a.wav"}}'
+    with pytest.raises(StorageFailed, match="403 AuthorizationFailure"):
+        the_job.run(stage.audio.container_name, "a.wav")
+    with pytest.raises(StorageFailed, match="403 AuthorizationFailure"):
+        the_job.abandon(message.encode())

@@ -15,6 +15,7 @@
     ├── Retryable              may pass by itself: waited out within the recording's budget
     ├── Exhausted              did not pass within the budget
     ├── Abandoned              the host gave it up, and nobody said why
+    ├── StorageFailed          storage is down or refuses us: the host tries again
     └── UploadChanged          not the upload any more that we started with
         ├── UploadReplaced
         └── UploadGone
@@ -94,6 +95,10 @@ class Exhausted(TranscriptionError):
 class Abandoned(TranscriptionError):
     code = "Abandoned"
     try_again = True
+
+
+class StorageFailed(TranscriptionError):
+    """In place of the storage SDK's own error, which repeats what it was answered."""
 
 
 class UploadChanged(TranscriptionError):

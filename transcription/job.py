@@ -28,7 +28,7 @@ from transcription.errors import (
 from transcription.pacing import Budget, Clock, SystemClock
 from transcription.recording import open_recording
 from transcription.settings import Settings, StorageSettings
-from transcription.storage import Outcome, Storage, UploadProperties
+from transcription.storage import Outcome, Storage, UploadProperties, without_addresses
 from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
 
@@ -53,12 +53,12 @@ class Job:
         self._clock = clock
         self._seconds = 0.0 if isinstance(work, Misconfigured) else work.settings.limits.processing_seconds
 
+    @without_addresses()
     def run(self, container: str, name: str) -> None:
         """Brings the upload to its document, unless it is there already.
 
         Exhausted: the service could not be had within the budget (the document says so). UploadReplaced: it is
-        replaced faster than it can be transcribed. Errors of the storage SDK pass through. The host tries again after
-        any of them.
+        replaced faster than it can be transcribed. StorageFailed. The host tries again after any of them.
         """
         if container != self._storage.audio_container:
             log.warning(
@@ -78,8 +78,9 @@ class Job:
                 return
         raise UploadReplaced(f"{name!r} was replaced {MOST_ROUNDS} times while it was worked on")
 
+    @without_addresses()
     def abandon(self, message: bytes) -> None:
-        """Writes down what the host gave up on, as `poison` tells. Needs no settings but the storage's."""
+        """Writes down what the host gave up on, as `poison` tells; needs only the storage's settings. StorageFailed."""
         if content := poison.write_down(self._storage, self._clock, message):
             _report(content, Ledger(), 0.0)
             log.error("%r: %s", content["source"]["name"], content["error"]["message"])

@@ -10,13 +10,14 @@ same name, which the host sends where there is work left.
 
 The SDK retries 408 and 5xx by itself, by default for minutes; here its retries are bounded to some seconds, because
 the host comes back with a failed upload anyway. Errors of the SDK that no method names pass through: they mean that
-storage is down.
+storage is down. What leaves the package is `StorageFailed` in their place.
 """
 
 import json
 import logging
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -26,10 +27,16 @@ from urllib.request import getproxies
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
 from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings
 
-from transcription.errors import UploadGone, UploadReplaced
+from transcription.errors import StorageFailed, UploadGone, UploadReplaced
 from transcription.names import output_name, reachable
 from transcription.settings import StorageSettings
 from transcription.transcript import FAILED, PARTIAL, Json, missing_seconds
@@ -54,6 +61,9 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "max_single_get_size": BLOCK_BYTES,
     "max_chunk_get_size": BLOCK_BYTES,
 }
+
+_QUERY = re.compile(r"(\?|%3f)\S*", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z]{1,60}")  # AuthorizationPermissionMismatch
 
 log = logging.getLogger(__name__)
 
@@ -201,6 +211,29 @@ class Storage:
         """ResourceModifiedError: another one is there now."""
         with suppress(ResourceNotFoundError):
             self._transcripts.delete_blob(blob, **_only(etag))
+
+
+@contextmanager
+def without_addresses() -> Iterator[None]:
+    """StorageFailed instead of the SDK's errors, which the host would log as they are: they repeat all of an answer,
+    and a proxy's answer repeats the address, of which a SAS is part.
+    """
+    try:
+        yield
+    except AzureError as error:
+        raise StorageFailed(f"Storage failed ({type(error).__name__}): {reason(error)}") from None
+
+
+def reason(error: AzureError) -> str:
+    """What the SDK says first, without the queries of addresses; with storage's own code, as a refused HEAD has no
+    words.
+    """
+    first = _QUERY.sub("?…", (str(error).splitlines() or [""])[0])
+    if not isinstance(error, HttpResponseError):
+        return first
+    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
+    code = str(getattr(code, "value", code))
+    return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
 
 
 def upload_of(properties: BlobProperties) -> UploadProperties:
