@@ -18,9 +18,11 @@ def test_a_share_of_every_bar_is_reached_and_no_secret_is_found(bar: str, azurit
         assert result.failed == 0, result
 
 
-@pytest.mark.parametrize("form", ["s3cr/t=", "s3cr%2Ft%3D", base64.b64encode(b"s3cr/t=").decode()])
+@pytest.mark.parametrize(
+    "form", ["s3/cr+t=", "s3%2Fcr%2Bt%3D", "s3/cr%2Bt%3D", "s3/cr+t", base64.b64encode(b"s3/cr+t=").decode()]
+)
 def test_a_secret_that_is_logged_would_be_found(form: str) -> None:
     with Canaries().watching() as canaries:
-        canaries.add("s3cr/t=", "a secret")
+        canaries.add("s3/cr+t=", "a secret")
         logging.getLogger("transcription.speech").debug("the key is %s", form)
-    assert canaries.found == ["a secret in the log of transcription.speech"]
+    assert set(canaries.found) == {"a secret in the log of transcription.speech"}

@@ -25,7 +25,8 @@ class Canaries(logging.Handler):
 
     def add(self, secret: str, what: str) -> str:
         """Looked for from now on, also as it is written in URLs, and in base64."""
-        for form in (secret, quote(secret, safe=""), quote_plus(secret), base64.b64encode(secret.encode()).decode()):
+        in_urls = quote(secret), quote(secret, safe=""), quote_plus(secret)  # a slash may stay as it is
+        for form in (secret, *in_urls, base64.b64encode(secret.encode()).decode()):
             self._forms = {**self._forms, form.rstrip("="): what}
         return secret
 

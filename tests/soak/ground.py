@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
@@ -166,7 +167,7 @@ class Ground:
             datetime.now(UTC) + timedelta(hours=2),
         )
         secret = dict(part.partition("=")[::2] for part in signature.split("&"))["sig"]
-        self.canaries.add(secret, "a SAS")
+        self.canaries.add(unquote(secret), "a SAS")
         endpoints = [part for part in self.connection.split(";") if "Endpoint=" in part]
         return ";".join([*endpoints, f"SharedAccessSignature={signature}"])
 

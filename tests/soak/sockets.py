@@ -40,7 +40,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 }
 PATIENCE = 4.0  # seconds for which the clients wait here, so that a stall need not last minutes
 STALL, DELAY, REFUSAL = 6.0, 0.5, 0.1  # seconds
-METHODS = ("HEAD", "GET", "PUT")
+METHODS = ("GET", "PUT", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Case:
         kind = "answered" if self.kind.isdigit() else self.kind
         if self.side != "storage":
             return SocketFault(kind, self.when, "POST", self.number % clips, seconds, self.answer(), echo=True)
-        methods = METHODS[1:] if kind == "wrong length" else METHODS  # of a HEAD, there is no body to have one
+        methods = METHODS[:2] if kind == "wrong length" else METHODS  # of a HEAD, there is no body to have one
         method = methods[self.number % len(methods)]
         skip = 0 if method == "GET" else self.number // len(methods) % 2  # one read, and two or more of the others
-        return SocketFault(kind, self.when, method, skip, seconds, self.answer())
+        return SocketFault(kind, self.when, method, skip, seconds, self.answer(), echo=True)
 
     def answer(self) -> bytes:
         """Sent ahead of the server's own."""
@@ -87,7 +87,7 @@ def run(ground: Ground) -> Result:
     found, recognizer = contents(4, 7.0)
     every = cases(ground)
     with authority() as tls, impatient(), ground.scene(recognizer, FastClock(20)) as scene:
-        storages = [ground.connection, ground.shared_access()]
+        storages = [ground.shared_access(), ground.connection]
         clips = [undisturbed(scene, content) for content in found]
         tally = Tally(BAR, len(every))
         tried = Counts()
