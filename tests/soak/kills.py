@@ -5,9 +5,9 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -55,15 +55,12 @@ def run(ground: Ground) -> Result:
             if strangers := scene.strangers(set(scene.audio.list_blob_names())):
                 tally.ran(f"{strangers} belong to nothing")
 
-    threads = [threading.Thread(target=lane, args=(number,)) for number in range(lanes)]
     with (
         mock.patch.object(listener, "POLL_SECONDS", POLL_SECONDS),
         mock.patch.object(scan, "POLL_SECONDS", POLL_SECONDS),
+        ThreadPoolExecutor(lanes) as pool,
     ):
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        list(pool.map(lane, range(lanes)))
     log.removeHandler(lost)
     return tally.result(f"{kills} SIGKILLs with {UPLOADS} uploads each: {lost.count} deliveries died and came again")
 

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from local.tools import PROJECT
@@ -33,15 +34,14 @@ def run(ground: Ground) -> Result:
         "headers": range(ground.number(10_000, 300)),
     }
     tally, seen = Tally(BAR, sum(map(len, every.values()))), Seen()
-    work: queue.SimpleQueue[tuple[str, range]] = queue.SimpleQueue()
-    for kind, numbers in every.items():
-        for share in range(PROCESSES):
-            work.put((kind, numbers[share::PROCESSES]))
-    threads = [threading.Thread(target=_all, args=(work, tally, seen)) for _ in range(PROCESSES)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        shares = [
+            pool.submit(_all, kind, numbers[share::PROCESSES], tally, seen)
+            for kind, numbers in every.items()
+            for share in range(PROCESSES)
+        ]
+    for share in shares:
+        share.result()
     what = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(seen.outcomes.items()))
     return tally.result(
         f"{len(every['files'])} files and {len(every['headers']):,} headers: {what};"
@@ -49,11 +49,9 @@ def run(ground: Ground) -> Result:
     )
 
 
-def _all(work: "queue.SimpleQueue[tuple[str, range]]", tally: Tally, seen: Seen) -> None:
-    while not work.empty():
-        kind, numbers = work.get()
-        while numbers:
-            numbers = _some(kind, numbers, tally, seen)
+def _all(kind: str, numbers: range, tally: Tally, seen: Seen) -> None:
+    while numbers:
+        numbers = _some(kind, numbers, tally, seen)
 
 
 def _some(kind: str, numbers: range, tally: Tally, seen: Seen) -> range:

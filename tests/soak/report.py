@@ -60,6 +60,9 @@ class Tally:
             list(pool.map(one, items))
 
     def result(self, note: str) -> Result:
+        """What was to run and did not has failed, or a bar that never got to its work would look well."""
+        for _ in range(self._total - self._ran):
+            self.ran("not run at all")
         seconds = time.monotonic() - self._started
         say(f"{self.bar}: {self._ran} run, {self.failed} failed, {seconds:.0f} s ({note})")
         return Result(self.bar, self._ran, self.failed, note, seconds)
