@@ -3,6 +3,7 @@
 import os
 import ssl
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ class Case:
 
     def fault(self, clips: int) -> SocketFault:
         """Of a recording of so many clips."""
-        seconds = {"stall": STALL, "refuse": REFUSAL}.get(self.kind, DELAY)
+        late = STALL if self.number % 2 else DELAY  # for nobody any more, or in time
+        seconds = {"stall": STALL, "refuse": REFUSAL, "late": late}.get(self.kind, DELAY)
         kind = "answered" if self.kind.isdigit() else self.kind
         if self.side != "storage":
             return SocketFault(kind, self.when, "POST", self.number % clips, seconds, self.answer(), echo=True)
@@ -106,12 +108,19 @@ def run(ground: Ground) -> Result:
     )
 
 
-@dataclass
 class Counts:
-    met: int = 0
-    calls: int = 0
-    clips: int = 0
-    again: int = 0
+    """What all cases came to, from any thread."""
+
+    def __init__(self) -> None:
+        self.met = self.calls = self.clips = self.again = 0
+        self._lock = threading.Lock()
+
+    def add(self, met: int, calls: int, clips: int, again: int) -> None:
+        with self._lock:
+            self.met += met
+            self.calls += calls
+            self.clips += clips
+            self.again += again
 
 
 def undisturbed(scene: Scene, content: Content) -> int:
@@ -154,10 +163,7 @@ def meet(
         if problem and case.kind == "401" and "Configuration" in problem:  # as it should be: for somebody to mend
             tries += scene.deliver(lambda: job, name)
             problem = scene.right(name, content)
-        tried.met += faulty.met
-        tried.calls += calls
-        tried.clips += clips
-        tried.again += tries - 1
+        tried.add(faulty.met, calls, clips, tries - 1)
     if problem:
         return f"{case}: {problem}, {tries} tries; {_seen(scene, name, content)}"
     return f"{case}: {calls} Speech calls for {clips} clips" if calls > 2 * clips else None
