@@ -19,7 +19,7 @@ RECORDING = wav(murmur(0.2))
 def run(ground: Ground) -> Result:
     chosen, count = LISTED[:: ground.number(1, 5)], ground.number(2000, 200)
     generated = made(count)
-    tally = Tally(BAR, len(LISTED) + len(generated) + len(chosen))
+    tally = Tally(BAR, len(LISTED) + count + len(chosen))
     taken: dict[str, str] = {}
     tally.each(lambda name: one_output(name, taken), [*LISTED, *generated], at_once=1)
     with ground.scene(Script(hello_world)) as scene:

@@ -24,6 +24,7 @@ from tests.support import spoken
 
 BAR = "stateful random runs"
 STEPS = 30
+LEAST_STEPS = 200 * STEPS  # in all, though not every run has as many
 NAMES = ("a.wav", "fr-FR/b.wav", "c")
 SPEED = 2000.0  # times as fast as outside: the waits between tries take milliseconds
 MOST_REQUESTS = 9  # of one run to storage; the process dies before one of them
@@ -199,7 +200,7 @@ def dying(requests: int) -> Iterator[None]:
 
 def run(ground: Ground) -> Result:
     found, recognizer = contents(4, 4.5)
-    runs = ground.number(250, 6)  # of up to STEPS each: more than 6,000 in all
+    runs = ground.number(250, 6)  # of up to STEPS each
     Counts.steps = Counts.examples = 0
     tally = Tally(BAR, runs)
     with ground.scene(recognizer, FastClock(SPEED)) as scene:
@@ -208,6 +209,8 @@ def run(ground: Ground) -> Result:
         for number in range(max(1, Counts.examples)):
             tally.ran(problem if number == 0 else None)
         calls = scene.requests
+    if not ground.quick and Counts.steps < LEAST_STEPS:
+        tally.ran(f"{Counts.steps} steps, and not {LEAST_STEPS}")
     return tally.result(f"{Counts.steps} steps in {Counts.examples} runs of up to {STEPS}; {calls} Speech calls")
 
 
