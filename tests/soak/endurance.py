@@ -1,7 +1,6 @@
 """Thousands of invocations in one process of Microsoft's worker code: no file stays open, and memory does not grow."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,9 @@ from local.host.functions import BlobTrigger, trigger
 from local.host.standin import invocation
 from local.host.worker import Worker
 from local.speech import Fault
-from local.tools import PROJECT, worker_python
+from local.tools import PROJECT
 from tests.recordings import made
-from tests.soak.ground import Content, Ground, Scene, contents
+from tests.soak.ground import Content, Ground, Scene, app_process, contents
 from tests.soak.report import Result, Tally
 
 BAR = "soak in Microsoft's worker code"
@@ -23,6 +22,8 @@ MOST_FILES, MOST_MEGABYTES = 10, 20.0
 WAIT_SECONDS = 120.0
 #: What the invocations are for, in turn.
 KINDS = ("wav", "again", "wav", "m4a", "again", "gone", "wav", "broken", "throttled", "again")
+#: What comes of those in which nothing is understood.
+ENDS = {"m4a": "NothingRecognized", "broken": "UnsupportedAudio"}
 
 
 def run(ground: Ground) -> Result:
@@ -58,7 +59,7 @@ class Load:
         kind = KINDS[number % len(KINDS)]
         self.kinds[kind] += 1
         name = "again.wav" if kind == "again" else f"{number % 500}.wav"
-        content = self._found[number % len(self._found)]
+        content = self._found[0 if kind == "again" else number % len(self._found)]
         if kind == "throttled":
             self._scene.endpoint.faults.append(Fault.status(429, headers={"Retry-After": "1"}))
         uploaded = {"wav": content.wav, "throttled": content.wav, "m4a": self._m4a, "broken": content.wav[:50]}
@@ -69,15 +70,11 @@ class Load:
         error = self._invoke(name)
         if error or kind == "gone":
             return error
-        if kind in ("wav", "throttled"):
+        if kind in ("wav", "throttled", "again"):
             return self._scene.right(name, content)
-        return None if kind == "again" else self._status(name, kind)
-
-    def _status(self, name: str, kind: str) -> str | None:
         document = self._scene.read(name)
-        expected = ("UnsupportedAudio", "EmptyUpload") if kind == "broken" else ("NothingRecognized",)
-        code = document.get("error", {}).get("code")
-        return None if code in expected or document["status"] == "NoSpeech" else f"{name} ({kind}): {code}"
+        came_of_it = document.get("error", {}).get("code", document["status"])
+        return None if came_of_it == ENDS[kind] else f"{name} ({kind}): {came_of_it}"
 
     def _invoke(self, name: str) -> str | None:
         value = {"Connection": "AudioStorage", "ContainerName": self._scene.audio.container_name, "BlobName": name}
@@ -94,9 +91,9 @@ class Load:
 @contextmanager
 def worker(scene: Scene) -> Iterator[tuple[Worker, BlobTrigger]]:
     """The app as it is deployed, and the trigger of its function `transcribe`."""
-    python = worker_python()
+    python, mode = app_process()
     environ = {"PATH": os.environ["PATH"], "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan", **scene.environ}
-    process = Worker(python or Path(sys.executable), "runtime" if python else "plain", PROJECT, environ)
+    process = Worker(python, mode, PROJECT, environ)
     try:
         functions = process.start()
         transcribe = next(function for function in functions if function["name"] == "transcribe")

@@ -1,6 +1,7 @@
 """What every bar stands on: real storage, an endpoint that knows the words, and a host's way of delivering."""
 
 import json
+import sys
 import threading
 import time
 import traceback
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +20,9 @@ from azure.storage.blob import AccountSasPermissions, BlobServiceClient, Resourc
 from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.speech import SpeechEndpoint
 from local.speech.recognizer import Recognizer as Hearing
+from local.tools import worker_python
 from tests.soak.canaries import SPEECH_KEY, Canaries
+from tests.soak.report import say
 from tests.speech_corpus import compose
 from tests.support import FakeClock, Stage, check_document, spoken, wav
 from tests.truth import Recognizer
@@ -186,3 +190,11 @@ def in_turn(scene: Scene, names: list[str], contents: list[Content]) -> dict[str
     for name, content in given.items():
         scene.upload(name, content.wav)
     return given
+
+
+def app_process() -> tuple[Path, str]:
+    """The Python and the mode of a process with the app: Microsoft's worker code, where there is a Python for that."""
+    if python := worker_python():
+        return python, "runtime"
+    say("  No Python 3.13 (set PYTHON313): the functions are called plainly")
+    return Path(sys.executable), "plain"

@@ -4,20 +4,18 @@ import logging
 import os
 import random
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from unittest import mock
 
 from azure.core.exceptions import ResourceNotFoundError
 
 from local.host import StandInHost, listener, scan
-from local.tools import PROJECT, worker_python
-from tests.soak.ground import Content, Ground, Scene, contents
-from tests.soak.report import Result, Tally, say
+from local.tools import PROJECT
+from tests.soak.ground import Content, Ground, Scene, app_process, contents
+from tests.soak.report import Result, Tally
 from transcription.names import output_name
 
 BAR = "killed and delivered again"
@@ -67,10 +65,8 @@ def run(ground: Ground) -> Result:
 
 @contextmanager
 def host(scene: Scene) -> Iterator[StandInHost]:
-    """The app as it is deployed, in a process of Microsoft's worker code where there is a Python for that."""
-    worker = worker_python()
-    if worker is None:
-        say("  No Python 3.13 (set PYTHON313): the functions are called plainly")
+    """The app as it is deployed."""
+    python, mode = app_process()
     settings = {
         "PATH": os.environ["PATH"],
         "AzureWebJobsStorage": scene.environ["AudioStorage"],
@@ -79,7 +75,7 @@ def host(scene: Scene) -> Iterator[StandInHost]:
         "TRANSCRIPT_FORMATS": "json,vtt",
         **scene.environ,
     }
-    with StandInHost(PROJECT, worker or Path(sys.executable), "runtime" if worker else "plain", settings) as running:
+    with StandInHost(PROJECT, python, mode, settings) as running:
         yield running
 
 
