@@ -5,21 +5,27 @@ import time
 from bench.children import service
 from bench.recordings import wav, without_pauses
 from bench.results import Row
+from bench.service import BYTES_PER_SECOND
 from bench.stage import Watched, stage
 from local.azurite import Azurite
 from local.progress import say
 
 RECORDINGS = 1000
 MODEL = (1.0, 0.1)  # what an answer takes: seconds, and seconds for each second of audio
-PRICES = "list prices in USD, May 2025, pay as you go, free grants left out"
-SPEECH_HOUR = 1.00  # standard, real time
-GB_SECOND = 0.000026  # Flex Consumption, on demand
-EXECUTION = 0.40 / 1e6
 INSTANCE_GB = 2.0  # 2,048 MB, the default
+
+# USD, without the free grants. From public pages of the dates shown, not from an invoice.
+SPEECH_HOUR = 1.00  # S0
+GB_SECOND = 0.000026  # Flex Consumption, on demand; what it takes for each execution was not found
 READ = 0.004 / 1e4  # hot tier, locally redundant; also for other operations than writes
 WRITE = 0.05 / 1e4
-EVENT = 0.60 / 1e6  # Event Grid, an operation
-EVENT_OPERATIONS = 2  # published, delivered
+GB_MONTH = 0.0184
+EVENT = 0.60 / 1e6
+EVENTS = 3  # upload, transcript (filtered ones count), delivery
+SPEECH_SOURCE = "1.00 an hour (repositories since 2020; Microsoft's page shows none)"
+FUNCTIONS_SOURCE = "0.000026 a GB-s (modal.com, May 2025)"
+STORAGE_SOURCE = "0.004 and 0.05 per 10,000, 0.0184 a GB and month (course notes, undated; 2023)"
+EVENTS_SOURCE = "0.60 a million (Microsoft's Q&A, undated)"
 
 
 def rows(azurite: Azurite) -> list[Row]:
@@ -30,21 +36,26 @@ def rows(azurite: Azurite) -> list[Row]:
         work = there.job()
         storage, started = Watched(), time.perf_counter()
         work.run(there.audio.container_name, "minute.wav")
-        seconds, reads, writes = time.perf_counter() - started, storage.reads, storage.writes
+        seconds, reads, writes = time.perf_counter() - started, storage.reads, 1 + storage.writes  # one is the upload
         there.check("minute.wav")
         recognition = there.document("minute.wav")["recognition"]
     sent = recognition["audioSecondsSent"] * 60 / 58
+    stored = 60 * BYTES_PER_SECOND / 1e9
     parts = {
-        f"Speech ({sent:.1f} s sent each)": sent / 3600 * SPEECH_HOUR,
-        f"Functions ({seconds * INSTANCE_GB:.1f} GB-s each)": seconds * INSTANCE_GB * GB_SECOND + EXECUTION,
-        f"storage ({reads} reads, {writes} writes each)": reads * READ + writes * WRITE,
-        "events": EVENT_OPERATIONS * EVENT,
+        f"Speech ({sent:.1f} s sent each)": (sent / 3600 * SPEECH_HOUR, SPEECH_SOURCE),
+        f"Functions ({seconds * INSTANCE_GB:.1f} GB-s each)": (seconds * INSTANCE_GB * GB_SECOND, FUNCTIONS_SOURCE),
+        f"storage ({reads} reads, {writes} writes, a month of WAV each)": (
+            reads * READ + writes * WRITE + stored * GB_MONTH,
+            STORAGE_SOURCE,
+        ),
+        f"events ({EVENTS} each)": (EVENTS * EVENT, EVENTS_SOURCE),
     }
+    total = sum(price for price, _ in parts.values())
     return [
-        _row(f"a thousand one-minute recordings: {name}", RECORDINGS * price)
-        for name, price in [*parts.items(), ("in all", sum(parts.values()))]
+        _row(f"a thousand one-minute recordings, {name}", RECORDINGS * price, source)
+        for name, (price, source) in [*parts.items(), ("in all", (total, "free grants left out"))]
     ]
 
 
-def _row(what: str, dollars: float) -> Row:
-    return Row(what, PRICES, f"{dollars:.4f} USD" if dollars < 0.1 else f"{dollars:.2f} USD", "", [dollars], "USD")
+def _row(what: str, dollars: float, source: str) -> Row:
+    return Row(what, source, f"{dollars:.4f} USD" if dollars < 0.1 else f"{dollars:.2f} USD", "", [dollars], "USD")

@@ -7,7 +7,7 @@ from bench.children import python
 from bench.results import Row, milliseconds, ratios
 from local.progress import say
 
-PAIRS = 15
+PAIRS = 25
 PACKAGES = "azure.functions, requests, azure.storage.blob, azurefunctions.extensions.bindings.blob"
 PROGRAM = """
 import json, sys, time, logging
