@@ -7,7 +7,8 @@ failed in a way that another try may mend.
 Each such upload is copied onto itself, inside storage: it keeps its content, metadata and tags, gets a new ETag, and
 raises the event that it would raise if it were uploaded again. What is done already is not touched, and neither is what
 is replaced or deleted meanwhile, so that a second run, or one after Ctrl-C, does no harm. At worst a recording that is
-being worked on at that moment is begun anew, because its ETag changed under the work.
+being worked on at that moment is begun anew, because its ETag changed under the work. A transcript that lacks some of
+the words goes over to the new ETag, so that they are kept where the new try gets fewer.
 
 It copies one upload after another, some tens in a second. That floods nobody: they wait in the host's queue, where the
 app takes no more of them than its own limits allow. What the listings need to be compared is kept on disk, however many
@@ -196,7 +197,9 @@ def settle(storage: Storage, audio: ContainerClient, blob: BlobProperties, dry_r
             counts.done += 1
             return
         if not dry_run:
-            deliver_again(audio, blob)
+            etag = deliver_again(audio, blob)
+            if outcome.partial and etag and outcome.source_etag == upload_of(blob).etag:
+                storage.carry_over(blob.name, outcome, etag)
     except (ResourceModifiedError, ResourceNotFoundError):
         counts.changed += 1
         say(f"changed  {blob.name!r}: replaced or deleted meanwhile")
@@ -208,16 +211,17 @@ def settle(storage: Storage, audio: ContainerClient, blob: BlobProperties, dry_r
         say(f"again    {blob.name!r}: {why(outcome, blob)}")
 
 
-def deliver_again(audio: ContainerClient, blob: BlobProperties) -> None:
-    """Copies the blob onto itself. ResourceModifiedError, ResourceNotFoundError: it is not the one that was listed.
+def deliver_again(audio: ContainerClient, blob: BlobProperties) -> str | None:
+    """Copies the blob onto itself; its new ETag, if the copy is made already.
 
-    Copy Blob keeps metadata and properties, but no tags. Its source, being in the same account, is opened by the same
-    credentials.
+    ResourceModifiedError, ResourceNotFoundError: it is not the one that was listed. Copy Blob keeps metadata and
+    properties, but no tags. Its source, being in the same account, is opened by the same credentials.
     """
     client = audio.get_blob_client(blob.name)
     etag = f'"{upload_of(blob).etag}"'
     tags = client.get_blob_tags() if blob.tag_count else None
-    client.start_copy_from_url(client.url, tags=tags, etag=etag, match_condition=MatchConditions.IfNotModified)
+    made = client.start_copy_from_url(client.url, tags=tags, etag=etag, match_condition=MatchConditions.IfNotModified)
+    return str(made["etag"]).strip('"') if made["copy_status"] == "success" else None
 
 
 def why(outcome: Outcome, blob: BlobProperties) -> str:

@@ -8,10 +8,11 @@ from functools import partialmethod
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
+from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, ContentSettings
 
 from infra import redrive
 from local.azurite import ACCOUNT_KEY
+from local.speech import Fault
 from local.tools import PROJECT
 from tests.support import Stage, document_of, host, murmur, wav
 from transcription.names import LONGEST_NAME, output_name
@@ -65,6 +66,43 @@ def test_what_has_no_done_document_is_delivered_again_and_then_done(
         uploads.run(name)
         assert uploads.document(name)["status"] == "Succeeded"
     assert delivered_again(uploads) == set()
+
+
+@pytest.mark.parametrize("worse", ["refused", "abandoned"])
+def test_the_words_that_are_there_are_kept_where_the_new_try_fails(stage: Stage, worse: str) -> None:
+    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
+    stage.endpoint.faults.extend([Fault.none(), Fault.status(401)])
+    stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert delivered_again(stage) == {"a.wav"}
+    if worse == "refused":
+        stage.run("a.wav", AZURE_SPEECH_KEY="f" * 32)
+    else:
+        stage.job().abandon(f'{{"ContainerName": "{stage.audio.container_name}", "BlobName": "a.wav"}}'.encode())
+    document = stage.document("a.wav")
+    assert (document["status"], len(document["phrases"])) == ("Partial", 1)
+    assert document["source"]["etag"] == etags(stage)["a.wav"].strip('"')
+    assert delivered_again(stage) == {"a.wav"}
+    stage.run("a.wav")
+    assert stage.document("a.wav")["status"] == "Succeeded"
+    assert delivered_again(stage) == set()
+
+
+def test_a_document_that_is_written_meanwhile_is_not_carried_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
+    stage.endpoint.faults.extend([Fault.none(), Fault.status(401)])
+    stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    copy = redrive.deliver_again
+
+    def quickly(audio: ContainerClient, blob: BlobProperties) -> str | None:
+        etag = copy(audio, blob)
+        stage.run("a.wav")
+        return etag
+
+    monkeypatch.setattr(redrive, "deliver_again", quickly)
+    assert delivered_again(stage) == {"a.wav"}
+    assert stage.document("a.wav")["status"] == "Succeeded"
 
 
 def test_a_dry_run_only_says_what_it_would_do(uploads: Stage, capsys: pytest.CaptureFixture[str]) -> None:

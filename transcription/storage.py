@@ -175,8 +175,6 @@ class Storage:
         """Writes the captions (kind → text) and then the document, unless another one came after `replacing` was
         looked up; whether they were written. Captions of `replacing` that are not wanted any more are removed.
         """
-        body = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
-        metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
         ours: dict[str, str] = {}
         try:
             for kind in replacing.captions.keys() - captions.keys():
@@ -184,7 +182,7 @@ class Storage:
             for kind, text in captions.items():
                 blob = output_name(name, kind)
                 ours[blob] = self._put(blob, text, CAPTION_TYPES[kind], {}, replacing.captions.get(kind))
-            self._put(output_name(name), body, DOCUMENT_TYPE, metadata, replacing.etag)
+            self._put_document(name, document, replacing.etag)
         except (ResourceExistsError, ResourceModifiedError):
             for blob, etag in ours.items():
                 with suppress(ResourceModifiedError):  # another worker's by now
@@ -195,6 +193,23 @@ class Storage:
                 self._transcripts.create_container()
             return False
         return True
+
+    def carry_over(self, name: str, outcome: Outcome, etag: str) -> None:
+        """Makes the document that of its content's new ETag, so that no failure takes its words away. Not where another
+        is there by now, or where it cannot be read.
+        """
+        found = self._transcripts.get_blob_client(output_name(name))
+        try:
+            document = json.loads(found.download_blob(**_only(str(outcome.etag))).readall())
+            document["source"]["etag"] = etag
+            self._put_document(name, document, outcome.etag)
+        except (ResourceModifiedError, ResourceNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+            pass
+
+    def _put_document(self, name: str, document: Json, replacing: str | None) -> None:
+        body = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
+        metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
+        self._put(output_name(name), body, DOCUMENT_TYPE, metadata, replacing)
 
     def _put(self, blob: str, text: str, content_type: str, metadata: dict[str, str], replacing: str | None) -> str:
         """The new ETag. ResourceExistsError, ResourceModifiedError: what is there is not what was to be replaced."""
