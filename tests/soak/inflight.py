@@ -13,7 +13,7 @@ from transcription.job import Job
 
 BAR = "replaced or deleted in flight"
 AT_ONCE = 8
-LATENCY = 0.02  # seconds that the service takes for a clip
+SLOWEST = 0.3  # seconds that the service takes for a clip at most: so the work on the older content may end last
 LONGEST_WORK = 0.25  # seconds within which the other one comes
 CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again")
 
@@ -21,7 +21,7 @@ CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again"
 def run(ground: Ground) -> Result:
     found, recognizer = contents(6)
     runs = ground.number(300, 24)
-    with ground.scene(recognizer, latency=lambda _: LATENCY) as scene:
+    with ground.scene(recognizer, latency=lambda _: random.uniform(0, SLOWEST)) as scene:
         job = scene.job(TRANSCRIPT_FORMATS="json,vtt")
         tally = Tally(BAR, runs)
         tally.each(lambda number: changed(scene, lambda: job, number, found), range(runs), AT_ONCE)
