@@ -119,10 +119,13 @@ class Uploads(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def give_up(self, name: str) -> None:
-        """The host is out of tries, for whatever reason."""
+        """The host is out of tries, for whatever reason. A document of what is there by now stays."""
         Counts.steps += 1
+        before = self._sane(name)
         self.job.abandon(self.scene.message(name, "0x8D0"))
-        self._sane(name)
+        after = self._sane(name)
+        if before and name in self.there and before["source"]["etag"] == self.scene.etag(name):
+            assert after == before, f"{name}: {after} in place of {before}"
 
     @rule()
     def redrive(self) -> None:
@@ -149,18 +152,19 @@ class Uploads(RuleBasedStateMachine):
             self.job.abandon(self.scene.message(name, "0x8D0"))
         self._sane(name)
 
-    def _sane(self, name: str) -> None:
+    def _sane(self, name: str) -> Any:
         """At every moment: whatever document there is, it is one of that upload's contents, and no word of it is
-        wrong.
+        wrong. The document, if there is one.
         """
         try:
             document = self.scene.read(name)
         except ResourceNotFoundError:
-            return
+            return None
         content = self.ever[name, document["source"]["etag"]]
         words = tuple(spoken(document["text"]))
         assert document["status"] != "Succeeded" or words == content.words, f"{name}: {words}"
         assert set(words) <= set(content.words), f"{name}: {words}"
+        return document
 
     def teardown(self) -> None:
         """When all events are delivered, and what failed was delivered again: one right document for each upload."""
