@@ -335,6 +335,31 @@ def test_an_error_that_repeats_the_token_does_not_bring_it_into_a_message(
         caller()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"%b\r\n\r\n",
+        b"HTTP/1.1 503 %b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 307 Go\r\nLocation: https://elsewhere.example/?%b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n{}",
+        b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"RecognitionStatus": "%b"}',
+    ],
+)
+def test_no_part_of_an_answer_brings_the_key_into_a_message(
+    endpoint: SpeechEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture, answer: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint.faults.append(Fault.garbage(answer % SPEECH_KEY.encode()))
+    said = ""
+    try:
+        Caller(endpoint, clock)()
+    except (RequestRefused, Misconfigured) as error:
+        said = str(error)
+    assert said + caplog.text
+    assert SPEECH_KEY not in said + caplog.text
+
+
 def test_a_failure_of_the_network_carries_no_request_along(
     endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

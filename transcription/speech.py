@@ -46,6 +46,8 @@ class Options:
 
 @dataclass(frozen=True)
 class _Reply:
+    """`body` is free of what proved who we are; of a redirect, it is where to."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -147,15 +149,16 @@ class SpeechClient:
         connect, silent = (max(0.1, min(limit, seconds)) for limit in (CONNECT_SECONDS, SILENT_SECONDS))
         try:
             with self._transport.post(url, query, headers, body, Timeout(connect=connect, read=silent)) as response:
-                content = b"" if 300 <= response.status < 400 else _without_proof(_whole(response, ends), headers)
-                return _Reply(response.status, response.headers, content)
+                redirect = 300 <= response.status < 400
+                content = response.headers.get("Location", "").encode() if redirect else _whole(response, ends)
+                return _Reply(response.status, response.headers, _without_proof(content, headers))
         except SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted: check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
-            raise Retryable(_reason(error)) from None
+            raise Retryable(_reason(error, headers)) from None
         except HTTPError as error:
-            raise Retryable(_reason(error)) from None
+            raise Retryable(_reason(error, headers)) from None
 
     def _raise_for(self, reply: _Reply) -> None:
         """Sorts every answer but a 200 into what may pass, what the deployer must put right, and what is final."""
@@ -168,7 +171,7 @@ class SpeechClient:
         if status in (401, 403):
             raise Misconfigured(f"The {self._settings.auth} was refused. {said}. {_CHECK_KEY}")
         if 300 <= status < 400:
-            said = f"{self.endpoint} answered {status}, to go to {_quoted(reply.headers.get('Location', '').encode())}"
+            said = f"{self.endpoint} answered {status}, to go to {_quoted(reply.body)}"
         if status == 404 or 300 <= status < 400:
             raise Misconfigured(f"The Speech service is not at this address. {said}. Check AZURE_SPEECH_ENDPOINT.")
         raise RequestRefused(f"The service refused the audio or its options. {said}.")
@@ -213,7 +216,7 @@ def _without_proof(content: bytes, headers: dict[str, str]) -> bytes:
     """An answer that repeats our key or token must not carry it into a log."""
     for name in (KEY_HEADER, "Authorization"):
         if proof := headers.get(name, "").removeprefix("Bearer "):
-            content = content.replace(proof.encode(), b"***")
+            content = re.sub(re.escape(proof.encode()), b"***", content, flags=re.IGNORECASE)
     return content
 
 
@@ -230,11 +233,13 @@ def _retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
     return ahead if ahead > 0 else None
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause in words: `ConnectionResetError: Connection reset by peer`."""
+def _reason(error: BaseException, headers: dict[str, str]) -> str:
+    """The innermost cause in words: `ConnectionResetError: Connection reset by peer`. It may repeat a line of the
+    answer, in which the request's `headers` may be repeated.
+    """
     while inner := (error.__cause__ or error.__context__ or next(iter(_nested(error)), None)):
         error = inner
-    detail = getattr(error, "strerror", None) or str(error)
+    detail = _without_proof((getattr(error, "strerror", None) or str(error)).encode(), headers).decode()
     return f"no answer from the Speech service ({type(error).__name__}: {detail:.200})"
 
 
