@@ -39,7 +39,8 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClien
 from transcription.errors import Misconfigured
 from transcription.names import KEPT, output_name, reachable
 from transcription.settings import StorageSettings
-from transcription.storage import CLIENT_OPTIONS, Outcome, Storage, outcome_of, reason, upload_of
+from transcription.storage import Outcome, Storage, outcome_of, upload_of
+from transcription.storage_account import CLIENT_OPTIONS, reason
 from transcription.upload import is_folder_marker
 
 PROGRESS_UPLOADS = 10_000  # looked at between two lines that say so

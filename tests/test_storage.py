@@ -12,7 +12,8 @@ from azure.core.pipeline.transport import HttpTransport
 from tests.support import Stage, app_settings
 from transcription.errors import StorageFailed
 from transcription.settings import StorageSettings
-from transcription.storage import Storage, UploadProperties, without_addresses
+from transcription.storage import Storage, UploadProperties
+from transcription.storage_account import without_addresses
 
 NOBODY_THERE = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
 

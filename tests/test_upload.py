@@ -9,7 +9,8 @@ import pytest
 from tests.support import Stage
 from transcription.errors import UploadChanged, UploadReplaced
 from transcription.settings import StorageSettings
-from transcription.storage import BLOCK_BYTES, Storage, UploadProperties
+from transcription.storage import Storage, UploadProperties
+from transcription.storage_account import BLOCK_BYTES
 from transcription.upload import open_upload
 
 CONTENT = random.Random(1).randbytes(2 * BLOCK_BYTES + 12_345)

@@ -28,7 +28,8 @@ from transcription.errors import (
 from transcription.pacing import Budget, Clock, SystemClock
 from transcription.recording import open_recording
 from transcription.settings import Settings, StorageSettings
-from transcription.storage import Outcome, Storage, UploadProperties, without_addresses
+from transcription.storage import Outcome, Storage, UploadProperties
+from transcription.storage_account import without_addresses
 from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
 
@@ -95,9 +96,9 @@ class Job:
         published = self._persistently(upload, content, beside, before)
         if error:
             log.error("%r: %s", upload.name, error)
+        _report(content, ledger, self._clock.monotonic() - started)  # also of what was paid in vain
         if not published:
             return
-        _report(content, ledger, self._clock.monotonic() - started)
         if isinstance(error, Exhausted) and content["status"] == FAILED:
             raise error
 

@@ -8,40 +8,28 @@ replaced meanwhile, the captions that remain are those of the document that rema
 that dies, or loses its storage, between captions and document. What it leaves is put right by the next writer for the
 same name, which the host sends where there is work left.
 
-The SDK retries 408 and 5xx by itself, by default for minutes; here its retries are bounded to some seconds, because
-the host comes back with a failed upload anyway. Errors of the SDK that no method names pass through: they mean that
-storage is down. What leaves the package is `StorageFailed` in their place.
+Errors of the SDK that no method names pass through: they mean that storage is down.
 """
 
 import json
 import logging
 import math
-import os
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
-from urllib.request import getproxies
 
 from azure.core import MatchConditions
-from azure.core.credentials import TokenCredential
-from azure.core.exceptions import (
-    AzureError,
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings
 
-from transcription.errors import StorageFailed, UploadGone, UploadReplaced
+from transcription.errors import UploadGone, UploadReplaced
 from transcription.names import output_name, reachable
 from transcription.settings import StorageSettings
+from transcription.storage_account import connect
 from transcription.transcript import FAILED, PARTIAL, Json, missing_seconds
 
-BLOCK_BYTES = 2 << 20  # one read; the SDK's own first read is 32 MiB
 CLIENTS_KEPT = 64  # of single blobs; more than are worked on at once
 LONGEST_DOCUMENT = 16 << 20  # bytes read of a document that may want another try; two hours of words take some MB
 DOCUMENT_TYPE = "application/json; charset=utf-8"
@@ -51,26 +39,7 @@ CAPTION_TYPES = {
     "txt": "text/plain; charset=utf-8",
 }
 
-CLIENT_OPTIONS: dict[str, Any] = {
-    # No policy object: it is part of one client's pipeline, and a second client would send through the first one's.
-    "initial_backoff": 1,
-    "increment_base": 2,
-    "retry_total": 3,
-    "connection_timeout": 10,
-    "read_timeout": 30,
-    "max_single_get_size": BLOCK_BYTES,
-    "max_chunk_get_size": BLOCK_BYTES,
-}
-
-_QUERY = re.compile(r"(\?|%3f)\S*", re.IGNORECASE)
-_CODE = re.compile(r"[A-Za-z]{1,60}")  # AuthorizationPermissionMismatch
-
 log = logging.getLogger(__name__)
-
-# It logs each request and answer with all headers at INFO, which the host would keep and bill.
-logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-# It warns of an answer with broken headers, and tells of every request at DEBUG, with the URL: a SAS is part of that.
-logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -121,11 +90,7 @@ class Storage:
     @classmethod
     def connect(cls, settings: StorageSettings) -> "Storage":
         """Opens no connection yet: those are made, and kept, as they are needed."""
-        how = CLIENT_OPTIONS | _environment()
-        if settings.connection_string:
-            return cls(BlobServiceClient.from_connection_string(settings.connection_string, **how), settings)
-        credential = _managed_identity(settings.client_id)
-        return cls(BlobServiceClient(str(settings.account_url), credential=credential, **how), settings)
+        return cls(connect(settings), settings)
 
     def close(self) -> None:
         self._service.close()
@@ -198,7 +163,7 @@ class Storage:
         """Makes the document that of its content's new ETag, so that no failure takes its words away. Not where another
         is there by now, or where it cannot be read.
         """
-        found = self._transcripts.get_blob_client(output_name(name))
+        found = self._document(output_name(name))
         try:
             document = json.loads(found.download_blob(**_only(str(outcome.etag))).readall())
             document["source"]["etag"] = etag
@@ -226,29 +191,6 @@ class Storage:
         """ResourceModifiedError: another one is there now."""
         with suppress(ResourceNotFoundError):
             self._transcripts.delete_blob(blob, **_only(etag))
-
-
-@contextmanager
-def without_addresses() -> Iterator[None]:
-    """StorageFailed instead of the SDK's errors, which the host would log as they are: they repeat all of an answer,
-    and a proxy's answer repeats the address, of which a SAS is part.
-    """
-    try:
-        yield
-    except AzureError as error:
-        raise StorageFailed(f"Storage failed ({type(error).__name__}): {reason(error)}") from None
-
-
-def reason(error: AzureError) -> str:
-    """What the SDK says first, without the queries of addresses; with storage's own code, as a refused HEAD has no
-    words.
-    """
-    first = _QUERY.sub("?…", (str(error).splitlines() or [""])[0])
-    if not isinstance(error, HttpResponseError):
-        return first
-    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
-    code = str(getattr(code, "value", code))
-    return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
 
 
 def upload_of(properties: BlobProperties) -> UploadProperties:
@@ -305,17 +247,3 @@ def _missing(document: bytes) -> float:
 
 def _bare(etag: str) -> str:
     return etag.strip('"')
-
-
-def _environment() -> dict[str, Any]:
-    """What the environment says of proxies and authorities, looked at once: the SDK would look with each request, for a
-    fifth of its CPU time. Which hosts a proxy is for is left to it.
-    """
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    return {"use_env_settings": bool(getproxies()), "connection_verify": bundle or True}
-
-
-def _managed_identity(client_id: str | None) -> TokenCredential:
-    from azure.identity import ManagedIdentityCredential  # 124 ms that a connection string does not need
-
-    return ManagedIdentityCredential(client_id=client_id)

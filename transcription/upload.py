@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from transcription import locales, pronunciation
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
 from transcription.settings import MEGABYTE, PROFANITY, Limits, SpeechSettings
-from transcription.storage import BLOCK_BYTES, Storage, UploadProperties
+from transcription.storage import Storage, UploadProperties
+from transcription.storage_account import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from transcription.speech import Options

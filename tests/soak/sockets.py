@@ -18,7 +18,7 @@ from tests.broken_exchange import AFTER, BEFORE, DURING, SocketFault
 from tests.faultproxy import FaultProxy
 from tests.soak.ground import Content, FastClock, Ground, Scene, contents
 from tests.soak.report import Result, Tally
-from transcription import speech, storage
+from transcription import speech, storage_account
 
 BAR = "socket faults"
 AT_ONCE = 24
@@ -215,6 +215,6 @@ def impatient() -> Iterator[None]:
     }
     with (
         mock.patch.multiple(speech, CONNECT_SECONDS=PATIENCE, SILENT_SECONDS=PATIENCE, LONGEST_EXCHANGE=5 * PATIENCE),
-        mock.patch.dict(storage.CLIENT_OPTIONS, quick),
+        mock.patch.dict(storage_account.CLIENT_OPTIONS, quick),
     ):
         yield
