@@ -1,19 +1,23 @@
 """The way to the service: proxies, and how long a peer may take."""
 
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
+import trustme
 
-from local.speech import Script, SpeechEndpoint
+from local.speech import Fault, Script, SpeechEndpoint
 from tests.conftest import hello_world
 from tests.support import SPEECH_KEY, FakeClock
 from tests.test_speech import Caller
 from transcription import speech
-from transcription.errors import Misconfigured
+from transcription.errors import Exhausted, Misconfigured
+from transcription.pacing import Budget, SystemClock
 
 PASSWORD = "s3cret"
 
@@ -53,13 +57,17 @@ class Proxy:
 
 
 @contextmanager
-def proxy() -> Iterator[Proxy]:
+def proxy(tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
     found = Proxy()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as plain, _secured(plain, tls) as listener:
         found.port = listener.getsockname()[1]
         threading.Thread(target=found.serve, args=(listener,), daemon=True).start()
         yield found
         socket.socket.shutdown(listener, socket.SHUT_RDWR)
+
+
+def _secured(listener: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
+    return tls.wrap_socket(listener, server_side=True) if tls else listener
 
 
 @pytest.mark.parametrize("excepted", [False, True])
@@ -85,6 +93,25 @@ def test_a_proxy_s_address_that_is_none_is_a_configuration_error_without_its_pas
     with pytest.raises(Misconfigured, match="this machine's proxy settings") as raised:
         Caller(tls_endpoint, clock)()
     assert PASSWORD not in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_behind_a_proxy_too_an_answer_that_drips_is_given_up(
+    tls_endpoint: SpeechEndpoint, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """On the real clock: left to itself, this answer's head alone would take half a minute."""
+    tls_endpoint.faults.append(Fault.dripping(0.2))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with proxy(context if scheme == "https" else None) as there:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://localhost:{there.port}")
+        caller = Caller(tls_endpoint, FakeClock())
+        caller.budget = Budget(SystemClock(), 0.5, "a.wav")
+        started = time.monotonic()
+        with pytest.raises(Exhausted):
+            caller()
+        assert time.monotonic() - started < 5
+    assert there.heads
 
 
 def test_an_answer_may_take_longer_than_a_connection_may(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:

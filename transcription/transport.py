@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import requests
@@ -27,7 +27,7 @@ from requests.utils import get_environ_proxies
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import LocationValueError
-from urllib3.poolmanager import PoolManager
+from urllib3.poolmanager import PoolManager, ProxyManager
 from urllib3.util import Timeout
 
 from transcription.errors import Misconfigured
@@ -154,7 +154,8 @@ class _Timed(HTTPConnection):
     """Limits the time until the answer's head is there: a read timeout begins anew with every byte."""
 
     def getresponse(self) -> Any:
-        with _WATCH.limit(self.sock, float(self.timeout or 0)):
+        plain = getattr(self.sock, "socket", self.sock)  # through a proxy that speaks TLS too, urllib3 wraps TLS in TLS
+        with _WATCH.limit(plain, float(self.timeout or 0)):
             return super().getresponse()
 
 
@@ -175,7 +176,17 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    """Its connections are ours, with a proxy or without. (SOCKS keeps its own: they make the tunnel.)"""
+
+    _POOLS: ClassVar = {"http": _Pool, "https": _TlsPool}
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         manager: PoolManager = self.poolmanager
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        manager.pool_classes_by_scheme = self._POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        if isinstance(manager, ProxyManager):
+            manager.pool_classes_by_scheme = self._POOLS
+        return manager
