@@ -15,7 +15,6 @@ from bench.service import Request
 from local.tools import LOCAL, PROJECT, child_environment
 
 WORK = LOCAL / "bench"
-SECONDS_AT_MOST = 240.0  # any child may take
 NO_STORAGE = "https://localhost"
 KEY = "0123456789abcdef0123456789abcdef"
 

@@ -10,6 +10,7 @@ import imageio_ffmpeg
 from bench.children import run
 from bench.recordings import KINDS, MINUTE, coded, talk
 from bench.results import Row, milliseconds, ratios
+from bench.service import BYTES_PER_SECOND
 from local.progress import say
 from tests.service import blocks
 from transcription.clips import cut
@@ -47,16 +48,25 @@ def decode(file: Path) -> float:
     """CPU seconds, in a process that has the decoder loaded."""
     started = time.process_time()
     with file.open("rb") as stream:
-        for _ in open_recording(stream, file.stat().st_size).blocks():
-            pass
-    return time.process_time() - started
+        size = sum(map(len, open_recording(stream, file.stat().st_size).blocks()))
+    taken = time.process_time() - started
+    expect_a_minute(size)
+    return taken
 
 
 def decode_by_command(file: Path) -> float:
     """CPU seconds of the process."""
     to_samples = ["-ac", "1", "-ar", "16000", "-f", "s16le", "-"]
     quiet = ["-v", "error", "-nostdin", "-threads", "1"]
-    return run([imageio_ffmpeg.get_ffmpeg_exe(), *quiet, "-i", str(file), "-vn", *to_samples]).cpu_seconds
+    ended = run([imageio_ffmpeg.get_ffmpeg_exe(), *quiet, "-i", str(file), "-vn", *to_samples])
+    expect_a_minute(len(ended.output))
+    return ended.cpu_seconds
+
+
+def expect_a_minute(size: int) -> None:
+    """RuntimeError: so many bytes of 16 kHz mono s16le are no minute, give or take what encoders add."""
+    if abs(size / BYTES_PER_SECOND - MINUTE) > 0.5:
+        raise RuntimeError(f"{size} bytes of sound are no minute: nothing is measured by that")
 
 
 def cutting() -> Row:
@@ -65,7 +75,8 @@ def cutting() -> Row:
     taken = []
     for _ in range(PAIRS):
         started = time.process_time()
-        for _ in cut(blocks(pcm)):
-            pass
+        clips = sum(1 for _ in cut(blocks(pcm)))
         taken.append(1000 * (time.process_time() - started) / CUT_MINUTES)
+        if clips < CUT_MINUTES:  # each is shorter than a minute
+            raise RuntimeError(f"{clips} clips cannot be all")
     return Row("CPU to find the cuts, a minute", "–", f"{median(taken):.2f} ms", "", taken, "ms", 5)

@@ -15,6 +15,7 @@ from unittest import mock
 from bench.children import WORK, Service, authority, python, service, speech_settings
 from bench.recordings import wav, without_pauses
 from bench.results import Row, figure, milliseconds, ratios
+from bench.service import Request
 from local.progress import say
 from transcription.encoding import as_wav
 from transcription.pacing import Budget, SystemClock
@@ -41,16 +42,24 @@ def rows() -> Iterator[Row]:
     for tls in (False, True):
         with service(tls=tls) as there:
             yield processes(there, file, tls=tls)
+            arrived(there, file, 2 * PAIRS * CLIPS)
+        with service(tls=tls) as there:
             yield in_process(there, file, tls=tls)
+            arrived(there, file, 2 * ROUNDS * (1 + CLIPS_A_ROUND))
+
+
+def arrived(there: Service, file: Path, count: int) -> list[Request]:
+    """All that the service got. RuntimeError: not so many clips, or other bytes than there are in the file."""
+    requests = there.requests()
+    if [request.sha256 for request in requests] != [hashlib.sha256(file.read_bytes()).hexdigest()] * count:
+        raise RuntimeError("the clips did not arrive as they were to be sent")
+    return requests
 
 
 def chunks(there: Service, file: Path) -> Row:
-    """RuntimeError: the service got other bytes than there are in the file."""
     for sender in ("ours", "sample"):
         send(sender, there, file, 1)
-    ours, sample = there.requests()
-    if {ours.sha256, sample.sha256} != {hashlib.sha256(file.read_bytes()).hexdigest()}:
-        raise RuntimeError("the clip did not arrive as it was sent")
+    ours, sample = arrived(there, file, 2)
     return Row(
         "chunks sent for a 60 s clip, the same bytes by hash",
         "the documentation's sample",
@@ -135,7 +144,7 @@ def raw_socket(there: Service, *, tls: bool) -> Iterator[socket.socket]:
 
 
 def send_bare(connection: socket.socket, port: int, pcm: bytes) -> None:
-    """The same request with the same chunks, and its answer, without a look at it."""
+    """The same body in the same chunks, with the least that a request needs, and its answer, without a look at it."""
     connection.sendall(
         b"POST /speech/recognition/conversation/cognitiveservices/v1?language=en-US&format=detailed HTTP/1.1\r\n"
         b"Host: localhost:%d\r\nContent-Type: audio/wav; codecs=audio/pcm; samplerate=16000\r\n"
