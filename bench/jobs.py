@@ -51,7 +51,7 @@ def rows(azurite: Azurite) -> Iterator[Row]:
 
 def single(there: Stage, quick: Service) -> Iterator[Row]:
     """One minute's job after another, in turn with the same done straight."""
-    content = wav(without_pauses())
+    content = wav(without_pauses(MINUTE))
     work, straight = there.job(), Straight(there, quick)
     ours, theirs = [], []
     say(f"  {PAIRS} jobs of a minute, in turn with the same written straight")
@@ -80,12 +80,14 @@ class Straight:
         started = time.perf_counter()
         content = self._audio.download_blob(name).readall()
         answer = self._session.post(self._url, data=content, timeout=60)
+        answer.raise_for_status()
         self._transcripts.upload_blob(f"{name}.json", answer.content)
         return time.perf_counter() - started
 
 
 def connections(there: Stage) -> Row:
-    counted, work, content = Watched(), there.job(), wav(without_pauses())
+    """RuntimeError: none was counted for the first job, which cannot be."""
+    counted, work, content = Watched(), there.job(), wav(without_pauses(MINUTE))
     there.upload("one.wav", content)
     there.upload("two.wav", content)
     opened = []
@@ -93,7 +95,10 @@ def connections(there: Stage) -> Row:
         before = counted.connections
         work.run(there.audio.container_name, name)
         opened.append(counted.connections - before)
+        there.check(name)
     first, second = opened
+    if not first:
+        raise RuntimeError("no connection was counted")
     what = "connections opened by the second job in a process"
     return Row(what, "the first job", f"{second}", f"{first}", [second], "", 0)
 
@@ -183,6 +188,7 @@ def memory(there: Stage) -> Row:
         there.upload(name, coded("m4a", minutes).read_bytes())
         peak = python("-m", "bench.one_job", name, environment=there.environ).output
         peaks.append(int(peak) / 1e6)
+        there.check(name)
     short, long = peaks
     what = "peak memory, 2 h m4a beyond that of a 2 min m4a"
     return Row(what, "the 2 min m4a", f"{long:.0f} MB", f"{short:.0f} MB", [long - short], "MB", 30)
@@ -196,7 +202,7 @@ def seconds_sent(there: Stage) -> Row:
     sent = there.document("pauses.wav")["recognition"]["audioSecondsSent"]
     return Row(
         "seconds sent for a recording with long pauses",
-        f"seconds of speech in it; the whole file has {recording.seconds:.0f}",
+        f"seconds of speech in it, with pauses below {PAUSE_SECONDS:g} s; the whole file has {recording.seconds:.0f}",
         f"{sent:.0f} s",
         f"{speech:.0f} s",
         [sent / speech],

@@ -44,8 +44,8 @@ def with_long_pauses(seconds: float) -> Recording:
     return compose(LONG_PAUSES, ("white", 45.0), seconds, seed=2)
 
 
-def without_pauses(seconds: float = 57.0) -> bytes:
-    """Speech in clips as long as they may be; up to 58 s of it are sent as one."""
+def without_pauses(seconds: float) -> bytes:
+    """Speech in clips as long as they may be; up to 58 s of it are sent as one, a minute as two."""
     return continuous(seconds, seed=3).pcm
 
 
