@@ -239,8 +239,9 @@ def _reason(error: BaseException, headers: dict[str, str]) -> str:
     """
     while inner := (error.__cause__ or error.__context__ or next(iter(_nested(error)), None)):
         error = inner
-    detail = _without_proof((getattr(error, "strerror", None) or str(error)).encode(), headers).decode()
-    return f"no answer from the Speech service ({type(error).__name__}: {detail:.200})"
+    detail = str(getattr(error, "strerror", None) or error).encode(errors="replace")
+    text = _without_proof(detail, headers).decode()
+    return f"no answer from the Speech service ({type(error).__name__}: {text:.200})"
 
 
 def _nested(error: BaseException) -> list[BaseException]:
