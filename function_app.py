@@ -2,7 +2,8 @@
 
 The functions must be indexed whatever the settings say, because the host acknowledges and drops events for a function
 it does not know. So only two settings are read here, each with a default, and a wrong setting is a line in the log
-and a `Failed` document instead of an app that does not start.
+and a `Failed` document instead of an app that does not start. What does the work is imported with the first upload: a
+package that cannot be loaded then fails that upload, which is tried again, and loses none.
 """
 
 import os
@@ -10,12 +11,11 @@ import os
 import azure.functions as func
 import azurefunctions.extensions.bindings.blob as blob
 
-from transcription import job
-from transcription.settings import TriggerSettings
+from transcription.settings import TriggerSettings, report_wrong_settings
 
 app = func.FunctionApp()
 trigger = TriggerSettings.read(os.environ)
-job.report_wrong_settings(os.environ)
+report_wrong_settings(os.environ)
 
 
 @app.function_name("transcribe")
@@ -29,6 +29,8 @@ def transcribe(upload: blob.BlobClient) -> None:
     """One upload → one document. The client only names the blob: it comes new for every call, with retries of
     minutes.
     """
+    from transcription import job
+
     job.for_this_process().run(upload.container_name, upload.blob_name)
 
 
@@ -36,4 +38,6 @@ def transcribe(upload: blob.BlobClient) -> None:
 @app.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection="AudioStorage")
 def abandoned(message: func.QueueMessage) -> None:
     """One upload that the host gave up on → one document that says so."""
+    from transcription import job
+
     job.for_this_process().abandon(message.get_body())

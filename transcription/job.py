@@ -12,7 +12,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError
 
@@ -28,13 +27,12 @@ from transcription.errors import (
 from transcription.pacing import Budget, Clock, SystemClock
 from transcription.recording import open_recording
 from transcription.settings import Settings, StorageSettings
+from transcription.speech import SpeechClient
 from transcription.storage import Outcome, Storage, UploadProperties
 from transcription.storage_account import without_addresses
+from transcription.transcriber import Transcriber
 from transcription.transcript import FAILED, NO_SPEECH, Json, Ledger, Source, Transcript, document, failure
 from transcription.upload import check_size, is_folder_marker, open_upload, options
-
-if TYPE_CHECKING:
-    from transcription.transcriber import Transcriber
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +46,7 @@ class Job:
     `work` is the error instead where the settings do not allow any: then each upload's document says so.
     """
 
-    def __init__(self, storage: Storage, work: "Transcriber | Misconfigured", clock: Clock) -> None:
+    def __init__(self, storage: Storage, work: Transcriber | Misconfigured, clock: Clock) -> None:
         self._storage = storage
         self._work = work
         self._clock = clock
@@ -188,16 +186,6 @@ def _report(content: Json, ledger: Ledger, seconds: float) -> None:
     log.info(json.dumps({key: value for key, value in line.items() if value is not None}))
 
 
-def report_wrong_settings(environ: Mapping[str, str]) -> None:
-    """Says at start what is wrong with the settings; the functions are there all the same, so that no upload is
-    dropped.
-    """
-    try:
-        Settings.read(environ)
-    except Misconfigured as error:
-        log.error("%s Until then each upload ends as Failed/Configuration.", error)
-
-
 def for_this_process() -> Job:
     """The one Job of this process. Misconfigured: not even the storage settings are right, so nothing can be
     written.
@@ -216,9 +204,6 @@ def _build() -> Job:
 
 def build(environ: Mapping[str, str], clock: Clock) -> Job:
     """A Job with the clients that these settings ask for. Misconfigured: the storage settings are wrong."""
-    from transcription.speech import SpeechClient
-    from transcription.transcriber import Transcriber  # and NumPy: 100 ms that indexing the functions does not need
-
     storage = Storage.connect(StorageSettings.read(environ))
     try:
         settings = Settings.read(environ)

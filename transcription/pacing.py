@@ -13,12 +13,11 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from transcription.errors import Exhausted, Retryable
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -95,13 +94,11 @@ def persist(attempt: Callable[[], T], budget: Budget) -> T:
     outlast the budget. Every other error passes through at the first try.
     """
 
-    from tenacity import Retrying, retry_if_exception_type  # 4 ms that indexing the functions does not need
-
-    def note(state: "RetryCallState") -> None:
+    def note(state: RetryCallState) -> None:
         wait, number = state.upcoming_sleep, state.attempt_number + 1
         log.warning("%r: trying again in %.1f s (try %d): %s", budget.name, wait, number, _error(state))
 
-    def give_up(state: "RetryCallState") -> T:
+    def give_up(state: RetryCallState) -> T:
         raise budget.gone(_error(state)) from None
 
     return Retrying(
@@ -114,7 +111,7 @@ def persist(attempt: Callable[[], T], budget: Budget) -> T:
     )(attempt)
 
 
-def _wait(state: "RetryCallState") -> float:
+def _wait(state: RetryCallState) -> float:
     """What the service asked for, else twice as long as before, give or take a quarter: clips that were throttled
     together must not come back together.
     """
@@ -125,7 +122,7 @@ def _wait(state: "RetryCallState") -> float:
     return float(min(doubled, LONGEST_WAIT) * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
 
 
-def _error(state: "RetryCallState") -> BaseException | None:
+def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 

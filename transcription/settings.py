@@ -9,6 +9,7 @@ Three objects, since they are needed at different times: `TriggerSettings` to in
 """
 
 import base64
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import parse_qsl
 
 from transcription import locales
 from transcription.endpoint import Endpoint
+from transcription.errors import Misconfigured
 from transcription.settings_reader import SettingsReader
 
 MEGABYTE = 1 << 20  # bytes
@@ -36,6 +38,8 @@ _OWN_QUERY = {
     "x-connectionid": "nothing: each request gets its own",
 }
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,14 @@ class Settings:
         reader.choice("BLOB_TRIGGER_SOURCE", EVENT_GRID, (EVENT_GRID, CONTAINER_SCAN))
         reader.finish()
         return settings
+
+
+def report_wrong_settings(environ: Mapping[str, str]) -> None:
+    """Says at start what is wrong; the functions are there all the same, so that no upload is dropped."""
+    try:
+        Settings.read(environ)
+    except Misconfigured as error:
+        log.error("%s Until then each upload ends as Failed/Configuration.", error)
 
 
 def _read_storage(reader: SettingsReader) -> StorageSettings:

@@ -1,16 +1,14 @@
 """One uploaded blob: its limits, the options its metadata and name carry, and its bytes behind a seekable reader."""
 
 import io
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from transcription import locales, pronunciation
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
 from transcription.settings import MEGABYTE, PROFANITY, Limits, SpeechSettings
+from transcription.speech import Options
 from transcription.storage import Storage, UploadProperties
 from transcription.storage_account import BLOCK_BYTES
-
-if TYPE_CHECKING:
-    from transcription.speech import Options
 
 
 def is_folder_marker(upload: UploadProperties) -> bool:
@@ -27,10 +25,8 @@ def check_size(upload: UploadProperties, limits: Limits) -> None:
         raise TooLarge(f"The upload has {size}, the limit is {limit} (MAX_AUDIO_MEGABYTES). Upload it in parts.")
 
 
-def options(upload: UploadProperties, defaults: SpeechSettings) -> "Options":
+def options(upload: UploadProperties, defaults: SpeechSettings) -> Options:
     """What this recording asks for. UnknownLanguage, InvalidOption: its metadata asks for what there is not."""
-    from transcription.speech import Options  # 4 ms that indexing the functions does not need
-
     return Options(
         _language(upload, defaults.language),
         _profanity(upload, defaults.profanity),
