@@ -3,7 +3,7 @@
 The functions must be indexed whatever the settings say, because the host acknowledges and drops events for a function
 it does not know. So only two settings are read here, each with a default, and a wrong setting is a line in the log
 and a `Failed` document instead of an app that does not start. What does the work is imported with the first upload: a
-package that cannot be loaded then fails that upload, which is tried again, and loses none.
+package that cannot be loaded then fails uploads, which infra/redrive.py finds, and loses none.
 """
 
 import os

@@ -67,3 +67,13 @@ def test_indexing_imports_nothing_that_only_recordings_need() -> None:
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_package_that_cannot_be_loaded_does_not_lose_the_functions() -> None:
+    code = (
+        "import sys; sys.modules['tenacity'] = None; import function_app; print(len(function_app.app.get_functions()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == "2"

@@ -293,6 +293,19 @@ def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_do
     assert stage.requests == requests
 
 
+def test_a_pass_that_was_paid_for_is_logged_also_where_its_document_is_not_wanted(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
+    for answers in (1, 0):
+        stage.endpoint.faults.extend([*[Fault.none()] * answers, Fault.status(401)])
+        stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    lines = [json.loads(record.message) for record in caplog.records if record.message.startswith("{")]
+    assert [(line["status"], line["requests"]) for line in lines] == [("Partial", 2), ("Failed", 1)]
+    assert stage.document("a.wav")["status"] == "Partial"
+
+
 def test_a_try_that_gets_fewer_words_does_not_take_those_of_an_earlier_one(stage: Stage) -> None:
     stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
     phrases = []

@@ -1,12 +1,15 @@
 """The storage clients: how long they try, and what their errors tell."""
 
+import ssl
 import threading
 import traceback
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
-from azure.core.exceptions import ServiceRequestError
+import trustme
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from azure.core.pipeline.transport import HttpTransport
 
 from tests.support import Stage, app_settings
@@ -60,6 +63,36 @@ def test_an_answer_that_repeats_the_address_does_not_carry_the_sas_to_the_host(p
     with pytest.raises(StorageFailed, match="403") as failed, without_addresses():
         storage.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
     assert "canary" not in "".join(traceback.format_exception(failed.value))
+
+
+@pytest.mark.parametrize("excepted", [False, True])
+def test_storage_too_is_reached_by_the_environment_s_proxy(
+    proxy: str, monkeypatch: pytest.MonkeyPatch, excepted: bool
+) -> None:
+    monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)
+    monkeypatch.setenv("HTTP_PROXY", proxy.removesuffix("/a"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1" if excepted else "")
+    storage = Storage.connect(StorageSettings.read(app_settings(AudioStorage=NOBODY_THERE)))
+    with pytest.raises(ServiceRequestError if excepted else HttpResponseError):
+        storage.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
+
+
+def test_storage_with_a_certificate_of_a_private_authority_is_trusted_as_the_environment_says(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        connection = f"BlobEndpoint=https://localhost:{server.server_port}/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
+        storage = Storage.connect(StorageSettings.read(app_settings(AudioStorage=connection)))
+        with pytest.raises(HttpResponseError) as answered:
+            storage.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
+        server.shutdown()
+    assert answered.value.status_code == 403
 
 
 def test_storage_that_refuses_us_is_said_with_its_own_code(stage: Stage) -> None:
