@@ -11,11 +11,11 @@ import os
 import azure.functions as func
 import azurefunctions.extensions.bindings.blob as blob
 
-from transcription.settings import TriggerSettings, report_wrong_settings
+from transcription.settings.app import TriggerSettings, log_wrong_settings
 
 app = func.FunctionApp()
 trigger = TriggerSettings.read(os.environ)
-report_wrong_settings(os.environ)
+log_wrong_settings(os.environ)
 
 
 @app.function_name("transcribe")

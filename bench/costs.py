@@ -3,10 +3,10 @@
 import time
 
 from bench.children import service
+from bench.environment import Watched, environment
 from bench.recordings import MINUTE, wav, without_pauses
 from bench.results import Row
 from bench.service import BYTES_PER_SECOND
-from bench.stage import Watched, stage
 from local.azurite import Azurite
 from local.progress import say
 
@@ -33,7 +33,7 @@ def rows(azurite: Azurite) -> list[Row]:
     speech in it. What the host itself asks of storage (its queue, its leases) is not measured here.
     """
     say("  the cost of a thousand recordings of a minute")
-    with service(*MODEL) as slow, stage(azurite, slow) as there:
+    with service(*MODEL) as slow, environment(azurite, slow) as there:
         there.upload("minute.wav", wav(without_pauses(MINUTE)))
         work = there.job()
         storage, started = Watched(), time.perf_counter()

@@ -10,6 +10,7 @@ import requests
 from azure.storage.blob import BlobServiceClient
 
 from bench.children import Service, python, service
+from bench.environment import Environment, Watched, environment
 from bench.recordings import (
     HOUR_MINUTES,
     LONG_MINUTES,
@@ -22,11 +23,10 @@ from bench.recordings import (
     without_pauses,
 )
 from bench.results import Row, milliseconds, ratios
-from bench.stage import Stage, Watched, stage
 from local.azurite import Azurite
 from local.progress import say
-from transcription.clips import PAUSE_SECONDS
-from transcription.recording import open_recording
+from transcription.audio.recording import open_recording
+from transcription.clips.cutting import PAUSE_SECONDS
 
 SERVICE_SECONDS = 0.2  # of a single job's answer; taken off again
 PAIRS = 21
@@ -36,20 +36,20 @@ UPLOADS, UPLOADS_IN_FLIGHT, UPLOAD_SECONDS, MANY_ROUNDS = 128, 64, 6.0, 3
 
 
 def rows(azurite: Azurite) -> Iterator[Row]:
-    with service(SERVICE_SECONDS) as quick, stage(azurite, quick) as there:
+    with service(SERVICE_SECONDS) as quick, environment(azurite, quick) as there:
         yield from single(there, quick)
         yield connections(there)
-    with service(*MODEL) as slow, stage(azurite, slow) as there:
+    with service(*MODEL) as slow, environment(azurite, slow) as there:
         yield from ten_minutes(there, slow)
-    with service(1.0) as second, stage(azurite, second) as there:
+    with service(1.0) as second, environment(azurite, second) as there:
         yield many(there)
-    with service() as instant, stage(azurite, instant) as there:
+    with service() as instant, environment(azurite, instant) as there:
         yield first_clip(there, instant)
         yield memory(there)
         yield seconds_sent(there)
 
 
-def single(there: Stage, quick: Service) -> Iterator[Row]:
+def single(there: Environment, quick: Service) -> Iterator[Row]:
     """One minute's job after another, in turn with the same done straight."""
     content = wav(without_pauses(MINUTE))
     work, straight = there.job(), Straight(there, quick)
@@ -70,7 +70,7 @@ def single(there: Stage, quick: Service) -> Iterator[Row]:
 class Straight:
     """The least that a transcript takes: no check, no cut, no retry, no condition; its connections are kept too."""
 
-    def __init__(self, there: Stage, quick: Service) -> None:
+    def __init__(self, there: Environment, quick: Service) -> None:
         storage = BlobServiceClient.from_connection_string(there.environ["AudioStorage"])
         self._audio = storage.get_container_client(there.audio.container_name)
         self._transcripts = storage.get_container_client(there.transcripts.container_name)
@@ -85,7 +85,7 @@ class Straight:
         return time.perf_counter() - started
 
 
-def connections(there: Stage) -> Row:
+def connections(there: Environment) -> Row:
     """RuntimeError: none was counted for the first job, which cannot be."""
     counted, work, content = Watched(), there.job(), wav(without_pauses(MINUTE))
     there.upload("one.wav", content)
@@ -103,7 +103,7 @@ def connections(there: Stage) -> Row:
     return Row(what, "the first job", f"{second}", f"{first}", [second], "", 0)
 
 
-def ten_minutes(there: Stage, slow: Service) -> Iterator[Row]:
+def ten_minutes(there: Environment, slow: Service) -> Iterator[Row]:
     for what, pcm, bar in (
         ("ten-minute recording, 1 s + 0.1 × audio an answer, 8 in flight", talk(10 * MINUTE).pcm, 1.1),
         ("the same where nobody pauses (clips of a minute)", without_pauses(10 * MINUTE), None),
@@ -126,7 +126,7 @@ def ten_minutes(there: Stage, slow: Service) -> Iterator[Row]:
         )
 
 
-def many(there: Stage) -> Row:
+def many(there: Environment) -> Row:
     content = wav(without_pauses(UPLOAD_SECONDS))
     work = there.job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{UPLOADS_IN_FLIGHT}")
     taken, cpu = [], []
@@ -155,7 +155,7 @@ def many(there: Stage) -> Row:
     )
 
 
-def first_clip(there: Stage, instant: Service) -> Row:
+def first_clip(there: Environment, instant: Service) -> Row:
     """From the beginning of the job to the first byte of the first request; the decoder is loaded already."""
     file = coded("m4a", HOUR_MINUTES)
     say("  one hour of m4a")
@@ -179,7 +179,7 @@ def first_clip(there: Stage, instant: Service) -> Row:
     )
 
 
-def memory(there: Stage) -> Row:
+def memory(there: Environment) -> Row:
     """Of a process that does one job."""
     peaks = []
     for minutes in (SHORT_MINUTES, LONG_MINUTES):
@@ -194,7 +194,7 @@ def memory(there: Stage) -> Row:
     return Row(what, "the 2 min m4a", f"{long:.0f} MB", f"{short:.0f} MB", [long - short], "MB", 30)
 
 
-def seconds_sent(there: Stage) -> Row:
+def seconds_sent(there: Environment) -> Row:
     recording = with_long_pauses(10 * MINUTE)
     speech = sum(end - start for start, end in recording.runs(PAUSE_SECONDS))
     there.upload("pauses.wav", wav(recording.pcm))

@@ -12,9 +12,9 @@ from bench.recordings import KINDS, MINUTE, coded, talk
 from bench.results import Row, milliseconds, ratios
 from bench.service import BYTES_PER_SECOND
 from local.progress import say
-from tests.service import blocks
-from transcription.clips import cut
-from transcription.recording import open_recording
+from tests.support.transcribing import blocks
+from transcription.audio.recording import open_recording
+from transcription.clips.cutting import cut
 
 PAIRS = 9
 CUT_MINUTES = 10

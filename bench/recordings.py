@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.children import WORK
 from local.progress import step
-from tests.speech_corpus import SAMPLE_RATE, Recording, compose, continuous
+from tests.support.speech_corpus import SAMPLE_RATE, Recording, compose, continuous
 
 MINUTE = 60.0
 SHORT_MINUTES, HOUR_MINUTES, LONG_MINUTES = 2.0, 60.0, 119.9  # the limit is 120, and encoders add some

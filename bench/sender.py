@@ -13,17 +13,17 @@ WAV_HEADER_BYTES = 44
 
 def send_ours(url: str, file: Path, count: int) -> None:
     """As the product does; one clip after another."""
-    from transcription.encoding import as_wav
-    from transcription.pacing import Budget, SystemClock
-    from transcription.settings import Settings
-    from transcription.speech import Options, SpeechClient
-    from transcription.transcript import Ledger
+    from transcription.clock import Budget, SystemClock
+    from transcription.settings.app import Settings
+    from transcription.speech.client import RecognitionOptions, SpeechClient
+    from transcription.speech.encoding import as_wav
+    from transcription.transcript.model import Usage
 
     clock = SystemClock()
     client = SpeechClient(Settings.read({**os.environ, "AZURE_SPEECH_ENDPOINT": url}).speech, clock)
     pcm = file.read_bytes()[WAV_HEADER_BYTES:]
     for _ in range(count):
-        client.recognize(as_wav(pcm), Options("en-US", "masked"), Ledger(), Budget(clock, 60, "clip"))
+        client.recognize(as_wav(pcm), RecognitionOptions("en-US", "masked"), Usage(), Budget(clock, 60, "clip"))
 
 
 def send_as_the_sample(url: str, file: Path, count: int) -> None:

@@ -17,12 +17,12 @@ from bench.recordings import wav, without_pauses
 from bench.results import Row, figure, milliseconds, ratios
 from bench.service import Request
 from local.progress import say
-from transcription.encoding import as_wav
-from transcription.pacing import Budget, SystemClock
-from transcription.settings import Settings
-from transcription.speech import Options, SpeechClient
-from transcription.transcript import Ledger
-from transcription.transport import in_chunks
+from transcription.clock import Budget, SystemClock
+from transcription.settings.app import Settings
+from transcription.speech.client import RecognitionOptions, SpeechClient
+from transcription.speech.encoding import as_wav
+from transcription.speech.transport import in_chunks
+from transcription.transcript.model import Usage
 
 CLIP_SECONDS = 60.0
 CLIPS = 49
@@ -105,7 +105,7 @@ def in_process(there: Service, file: Path, *, tls: bool) -> Row:
         client = SpeechClient(Settings.read(os.environ).speech, clock)
 
     def ours() -> None:
-        client.recognize(as_wav(pcm), Options("en-US", "masked"), Ledger(), Budget(clock, 60, "clip"))
+        client.recognize(as_wav(pcm), RecognitionOptions("en-US", "masked"), Usage(), Budget(clock, 60, "clip"))
 
     with raw_socket(there, tls=tls) as connection:
         bare = partial(send_bare, connection, there.port, pcm)

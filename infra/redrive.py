@@ -37,11 +37,11 @@ from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNot
 from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
 
 from transcription.errors import Misconfigured
-from transcription.names import KEPT, output_name, reachable
-from transcription.settings import StorageSettings
-from transcription.storage import Outcome, Storage, outcome_of, upload_of
-from transcription.storage_account import CLIENT_OPTIONS, reason
-from transcription.upload import is_folder_marker
+from transcription.settings.app import StorageSettings
+from transcription.storage.account import CLIENT_OPTIONS, reason
+from transcription.storage.names import KEPT, is_reachable, output_name
+from transcription.storage.transcripts import StoredDocument, Transcripts
+from transcription.storage.uploads import UploadProperties
 
 PROGRESS_UPLOADS = 10_000  # looked at between two lines that say so
 UNITS = {"d": "days", "h": "hours", "m": "minutes"}
@@ -64,7 +64,7 @@ class Finished:
         self._rows.execute("CREATE TABLE done (output TEXT, etag TEXT, PRIMARY KEY (output, etag)) WITHOUT ROWID")
 
     def add(self, listing: Iterable[BlobProperties]) -> None:
-        outcomes = ((blob.name, outcome_of(blob)) for blob in listing)
+        outcomes = ((blob.name, StoredDocument.of(blob)) for blob in listing)
         self._rows.executemany(
             "INSERT OR IGNORE INTO done VALUES (?, ?)",
             ((name, outcome.source_etag) for name, outcome in outcomes if outcome.final and outcome.source_etag),
@@ -157,7 +157,7 @@ def connect(settings: StorageSettings) -> BlobServiceClient:
 
 def redrive(service: BlobServiceClient, settings: StorageSettings, asked: argparse.Namespace, counts: Counts) -> None:
     """Looks at every upload once. Errors of one upload are counted, those of the listings pass through."""
-    storage = Storage(service, settings)
+    documents = Transcripts(service, settings)
     audio = service.get_container_client(settings.audio_container)
     with closing(Finished()) as finished:
         finished.add(transcripts(service.get_container_client(settings.transcript_container), asked))
@@ -165,13 +165,13 @@ def redrive(service: BlobServiceClient, settings: StorageSettings, asked: argpar
             counts.seen += 1
             if counts.seen % PROGRESS_UPLOADS == 0:
                 say(f"…        {summary(counts, asked.dry_run)}")
-            if (output_name(blob.name), upload_of(blob).etag) in finished:
+            if (output_name(blob.name), UploadProperties.of(blob).etag) in finished:
                 counts.done += 1
-            elif not reachable(blob.name):
+            elif not is_reachable(blob.name):
                 counts.failed += 1
-                say(f"FAILED   {blob.name!r}: a request for that name would not end at that blob")
+                say(f"FAILED   {blob.name!r}: a request for that name would not reach that blob")
             else:
-                settle(storage, audio, blob, asked.dry_run, counts)
+                settle(documents, audio, blob, asked.dry_run, counts)
 
 
 def transcripts(container: ContainerClient, asked: argparse.Namespace) -> Iterator[BlobProperties]:
@@ -186,21 +186,21 @@ def transcripts(container: ContainerClient, asked: argparse.Namespace) -> Iterat
 def uploads(container: ContainerClient, asked: argparse.Namespace) -> Iterator[BlobProperties]:
     for blob in container.list_blobs(asked.prefix, include=["metadata"]):
         recent = asked.since is None or blob.last_modified >= asked.since
-        if recent and not is_folder_marker(upload_of(blob)):
+        if recent and not UploadProperties.of(blob).is_folder_marker:
             yield blob
 
 
-def settle(storage: Storage, audio: ContainerClient, blob: BlobProperties, dry_run: bool, counts: Counts) -> None:
+def settle(documents: Transcripts, audio: ContainerClient, blob: BlobProperties, dry_run: bool, counts: Counts) -> None:
     """Has one upload done again, unless its document says by now, or only inside, that it is done."""
     try:
-        outcome = storage.outcome(blob.name)
-        if outcome.is_of(upload_of(blob)):
+        outcome = documents.find(blob.name)
+        if outcome.finishes(UploadProperties.of(blob)):
             counts.done += 1
             return
         if not dry_run:
             etag = deliver_again(audio, blob)
-            if outcome.partial and etag and outcome.source_etag == upload_of(blob).etag:
-                storage.carry_over(blob.name, outcome, etag)
+            if outcome.partial and etag and outcome.source_etag == UploadProperties.of(blob).etag:
+                documents.reassign(blob.name, outcome, etag)
     except (ResourceModifiedError, ResourceNotFoundError):
         counts.changed += 1
         say(f"changed  {blob.name!r}: replaced or deleted meanwhile")
@@ -219,16 +219,16 @@ def deliver_again(audio: ContainerClient, blob: BlobProperties) -> str | None:
     properties, but no tags. Its source, being in the same account, is opened by the same credentials.
     """
     client = audio.get_blob_client(blob.name)
-    etag = f'"{upload_of(blob).etag}"'
+    etag = f'"{UploadProperties.of(blob).etag}"'
     tags = client.get_blob_tags() if blob.tag_count else None
     made = client.start_copy_from_url(client.url, tags=tags, etag=etag, match_condition=MatchConditions.IfNotModified)
     return str(made["etag"]).strip('"') if made["copy_status"] == "success" else None
 
 
-def why(outcome: Outcome, blob: BlobProperties) -> str:
+def why(outcome: StoredDocument, blob: BlobProperties) -> str:
     if outcome.etag is None:
         return "no transcript"
-    if outcome.source_etag != upload_of(blob).etag:
+    if outcome.source_etag != UploadProperties.of(blob).etag:
         return "the transcript is of earlier content"
     return "it failed, and another try may mend that"
 

@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azurite import Azurite
 from local.speech import Script, SpeechEndpoint, Word
 from local.tools import worker_python
-from tests.support import SPEECH_KEY, FakeClock, Stage
+from tests.support.app import SPEECH_KEY, App, FakeClock
 
 
 def hello_world(pcm: bytes, language: str) -> list[Word]:
@@ -68,21 +68,21 @@ def tls_endpoint(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def stage(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[Stage]:
+def app(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[App]:
     """Both containers, an endpoint and a Job between them."""
-    with open_stage(azurite, endpoint, clock) as stage:
-        yield stage
+    with open_app(azurite, endpoint, clock) as app:
+        yield app
 
 
 @pytest.fixture
-def tls_stage(azurite: Azurite, tls_endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[Stage]:
-    with open_stage(azurite, tls_endpoint, clock) as stage:
-        yield stage
+def tls_app(azurite: Azurite, tls_endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[App]:
+    with open_app(azurite, tls_endpoint, clock) as app:
+        yield app
 
 
 @contextmanager
-def open_stage(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[Stage]:
+def open_app(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[App]:
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
-        stage = Stage(service, azurite.connection_string, endpoint, clock, uuid.uuid4().hex[:12])
-        yield stage
-        stage.remove()
+        app = App(service, azurite.connection_string, endpoint, clock, uuid.uuid4().hex[:12])
+        yield app
+        app.remove()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.speech import Received, SpeechEndpoint
-from tests.support import SPEECH_KEY, Stage, document_of, host, murmur, wav
+from tests.support.app import SPEECH_KEY, App, document_of, host, murmur, wav
 
 RECORDING = wav(murmur(2.0))
 WRONG_KEY = "00000000000000000000000000000000"
@@ -17,45 +17,43 @@ def recognitions(endpoint: SpeechEndpoint) -> list[Received]:
     return [request for request in endpoint.received if "recognition" in request.path]
 
 
-def test_three_uploads_at_once_become_three_documents_and_a_restart_does_nothing_twice(
-    stage: Stage, worker: Path
-) -> None:
+def test_three_uploads_at_once_become_three_documents_and_a_restart_does_nothing_twice(app: App, worker: Path) -> None:
     names = ["a.wav", "fr-FR/b.wav", "c.wav"]
-    with host(stage, worker):
-        etags = {name: stage.upload(name, RECORDING) for name in names}
+    with host(app, worker):
+        etags = {name: app.upload(name, RECORDING) for name in names}
         for name in names:
-            assert document_of(stage, name, etags[name])["status"] == "Succeeded"
-    with host(stage, worker):
-        last = stage.upload("d.wav", RECORDING)
-        assert document_of(stage, "d.wav", last)["status"] == "Succeeded"
-    assert len(recognitions(stage.endpoint)) == 4
-    assert stage.documents() == ["a.wav.json", "c.wav.json", "d.wav.json", "fr-FR/b.wav.json"]
+            assert document_of(app, name, etags[name])["status"] == "Succeeded"
+    with host(app, worker):
+        last = app.upload("d.wav", RECORDING)
+        assert document_of(app, "d.wav", last)["status"] == "Succeeded"
+    assert len(recognitions(app.endpoint)) == 4
+    assert app.documents() == ["a.wav.json", "c.wav.json", "d.wav.json", "fr-FR/b.wav.json"]
 
 
 def test_a_wrong_key_over_tls_is_said_once_and_the_right_one_mends_it(
-    tls_stage: Stage, worker: Path, caplog: pytest.LogCaptureFixture
+    tls_app: App, worker: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    etag = tls_stage.upload("a.wav", RECORDING)
-    with host(tls_stage, worker, AZURE_SPEECH_KEY=WRONG_KEY):
-        error = document_of(tls_stage, "a.wav", etag)["error"]
+    etag = tls_app.upload("a.wav", RECORDING)
+    with host(tls_app, worker, AZURE_SPEECH_KEY=WRONG_KEY):
+        error = document_of(tls_app, "a.wav", etag)["error"]
     assert (error["code"], error["tryAgain"]) == ("Configuration", True)
     assert "AZURE_SPEECH_KEY" in error["message"]
-    assert [request.status for request in tls_stage.endpoint.received] == [401]
+    assert [request.status for request in tls_app.endpoint.received] == [401]
     said = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
     assert said == [f"'a.wav': {error['message']}"]
     for secret in (WRONG_KEY, SPEECH_KEY):
         assert secret not in caplog.text
         assert secret not in json.dumps(error)
 
-    again = tls_stage.upload("a.wav", RECORDING)
-    with host(tls_stage, worker):
-        assert document_of(tls_stage, "a.wav", again)["status"] == "Succeeded"
+    again = tls_app.upload("a.wav", RECORDING)
+    with host(tls_app, worker):
+        assert document_of(tls_app, "a.wav", again)["status"] == "Succeeded"
 
 
-def test_a_process_without_speech_settings_still_takes_uploads(stage: Stage, worker: Path) -> None:
-    with host(stage, worker, AZURE_SPEECH_KEY=""):
-        etag = stage.upload("a.wav", RECORDING)
-        error = document_of(stage, "a.wav", etag)["error"]
+def test_a_process_without_speech_settings_still_takes_uploads(app: App, worker: Path) -> None:
+    with host(app, worker, AZURE_SPEECH_KEY=""):
+        etag = app.upload("a.wav", RECORDING)
+        error = document_of(app, "a.wav", etag)["error"]
     assert error["code"] == "Configuration"
     assert "AZURE_SPEECH_KEY is missing" in error["message"]

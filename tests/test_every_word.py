@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from local.speech import SpeechEndpoint
-from tests.recordings import FORMATS, made
-from tests.service import transcribe_file
-from tests.speech_corpus import Recording, compose, without_words
-from tests.support import SPEECH_KEY, spoken
-from tests.truth import Recognizer
+from tests.support.app import SPEECH_KEY, spoken
+from tests.support.recordings import FORMATS, made
+from tests.support.speech_corpus import Recording, compose, without_words
+from tests.support.transcribing import transcribe_file
+from tests.support.truth import Recognizer
 
 PROJECT = Path(__file__).parent.parent
 TALK = compose((0.2, 0.4, 0.9, 1.6, 2.5), ("white", 30), 40, seed=77)
@@ -61,7 +61,7 @@ def test_five_minutes_without_words_are_sent_about_once_and_leave_no_gap(kind: s
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from tests.long_recording import transcribed
+from tests.support.long_recording import transcribed
 transcribed(Path(sys.argv[1]), float(sys.argv[2]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -12,11 +12,13 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.storage.blob import BlobServiceClient
 
 from local.speech import Fault, Received
-from tests.recordings import made
-from tests.support import SPEECH_KEY, Stage, chunk, murmur, wav
+from tests.support.app import SPEECH_KEY, App, chunk, murmur, wav
+from tests.support.recordings import made
 from transcription import job
-from transcription.decoding import DecodedRecording
+from transcription.audio.decoding import DecodedRecording
 from transcription.errors import Exhausted, StorageFailed, UploadReplaced
+from transcription.storage.transcripts import Transcripts
+from transcription.storage.uploads import Uploads
 
 RECORDING = wav(murmur(2.0))
 
@@ -26,15 +28,15 @@ def sent(request: Received) -> bytes:
     return request.audio[44:]
 
 
-def test_an_upload_becomes_one_document(stage: Stage) -> None:
-    etag = stage.upload("meeting.wav", RECORDING)
-    stage.run("meeting.wav")
-    document = stage.document("meeting.wav")
-    assert stage.documents() == ["meeting.wav.json"]
+def test_an_upload_becomes_one_document(app: App) -> None:
+    etag = app.upload("meeting.wav", RECORDING)
+    app.run("meeting.wav")
+    document = app.document("meeting.wav")
+    assert app.documents() == ["meeting.wav.json"]
     assert (document["status"], document["text"], document["language"]) == ("Succeeded", "Hello world.", "en-US")
     assert (document["durationSeconds"], document["gaps"]) == (2.0, [])
     assert document["source"] == {
-        "container": stage.audio.container_name,
+        "container": app.audio.container_name,
         "name": "meeting.wav",
         "etag": etag,
         "sizeBytes": len(RECORDING),
@@ -42,16 +44,16 @@ def test_an_upload_becomes_one_document(stage: Stage) -> None:
     }
     assert document["recognition"]["requests"] == 1
     assert document["recognition"]["audioSecondsSent"] == 2.0
-    assert document["recognition"]["endpoint"] == stage.endpoint.url
-    assert document["recognition"]["connectionIds"] == [stage.endpoint.received[0].query["X-ConnectionId"]]
+    assert document["recognition"]["endpoint"] == app.endpoint.url
+    assert document["recognition"]["connectionIds"] == [app.endpoint.received[0].query["X-ConnectionId"]]
     assert document["createdAt"] == "2026-11-23T10:00:00Z"
     assert document["phrases"][0]["words"][1] == {"word": "world", "offsetSeconds": 1.0, "durationSeconds": 0.9}
 
 
-def test_the_document_tells_its_kind_status_and_source_without_being_opened(stage: Stage) -> None:
-    etag = stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
-    properties = stage.transcripts.get_blob_client("a.wav.json").get_blob_properties()
+def test_the_document_tells_its_kind_status_and_source_without_being_opened(app: App) -> None:
+    etag = app.upload("a.wav", RECORDING)
+    app.run("a.wav")
+    properties = app.transcripts.get_blob_client("a.wav.json").get_blob_properties()
     assert properties.content_settings.content_type == "application/json; charset=utf-8"
     assert properties.metadata == {"status": "Succeeded", "source_etag": etag}
 
@@ -68,24 +70,24 @@ def test_the_document_tells_its_kind_status_and_source_without_being_opened(stag
     ],
     ids=str,
 )
-def test_the_samples_are_sent_as_they_are_whatever_the_header_says(stage: Stage, oddity: dict[str, object]) -> None:
-    stage.upload("odd.wav", wav(murmur(2.0), **oddity))  # type: ignore[arg-type]
-    stage.run("odd.wav")
-    assert stage.document("odd.wav")["status"] == "Succeeded"
-    assert sent(stage.endpoint.received[0]) == murmur(2.0)
+def test_the_samples_are_sent_as_they_are_whatever_the_header_says(app: App, oddity: dict[str, object]) -> None:
+    app.upload("odd.wav", wav(murmur(2.0), **oddity))  # type: ignore[arg-type]
+    app.run("odd.wav")
+    assert app.document("odd.wav")["status"] == "Succeeded"
+    assert sent(app.endpoint.received[0]) == murmur(2.0)
 
 
-def test_a_long_enough_upload_is_read_over_several_blocks(stage: Stage) -> None:
+def test_a_long_enough_upload_is_read_over_several_blocks(app: App) -> None:
     """The audio begins beyond the first block, behind a picture's worth of metadata."""
-    stage.upload("big.wav", wav(murmur(2.0), before=chunk(b"LIST", b"x" * (9 << 20))))
-    stage.run("big.wav")
-    assert sent(stage.endpoint.received[0]) == murmur(2.0)
+    app.upload("big.wav", wav(murmur(2.0), before=chunk(b"LIST", b"x" * (9 << 20))))
+    app.run("big.wav")
+    assert sent(app.endpoint.received[0]) == murmur(2.0)
 
 
-def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(stage: Stage) -> None:
-    stage.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
-    stage.run("cut.wav")
-    document = stage.document("cut.wav")
+def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(app: App) -> None:
+    app.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
+    app.run("cut.wav")
+    document = app.document("cut.wav")
     assert (document["status"], document["text"]) == ("Partial", "Hello world.")
     assert document["gaps"] == [{"offsetSeconds": 2.0, "durationSeconds": 6.0, "reason": "DamagedAudio"}]
 
@@ -100,20 +102,20 @@ def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(stage: Stage) 
         (wav(murmur(1.0), tag=0x55AA), "UnsupportedAudio", "Upload"),
     ],
 )
-def test_what_cannot_be_taken_ends_as_failed_and_says_why(stage: Stage, content: bytes, code: str, says: str) -> None:
-    stage.upload("x.wav", content)
-    stage.run("x.wav")
-    document = stage.document("x.wav")
+def test_what_cannot_be_taken_ends_as_failed_and_says_why(app: App, content: bytes, code: str, says: str) -> None:
+    app.upload("x.wav", content)
+    app.run("x.wav")
+    document = app.document("x.wav")
     assert (document["status"], document["error"]["code"], document["error"]["tryAgain"]) == ("Failed", code, False)
     assert says.casefold() in document["error"]["message"].casefold()
-    assert stage.requests == 0
+    assert app.requests == 0
 
 
-def test_an_upload_over_the_limit_is_not_read(stage: Stage) -> None:
-    stage.upload("x.wav", RECORDING * 20)
-    stage.run("x.wav", MAX_AUDIO_MEGABYTES="1")
-    assert stage.document("x.wav")["error"]["code"] == "TooLarge"
-    assert "1.2 MB, the limit is 1.0 MB" in stage.document("x.wav")["error"]["message"]
+def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
+    app.upload("x.wav", RECORDING * 20)
+    app.run("x.wav", MAX_AUDIO_MEGABYTES="1")
+    assert app.document("x.wav")["error"]["code"] == "TooLarge"
+    assert "1.2 MB, the limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -126,298 +128,292 @@ def test_an_upload_over_the_limit_is_not_read(stage: Stage) -> None:
     ],
 )
 def test_where_nobody_was_understood_the_document_says_whether_anybody_spoke(
-    stage: Stage, answer: str, status: str, code: str | None
+    app: App, answer: str, status: str, code: str | None
 ) -> None:
     nothing = {"RecognitionStatus": answer, "Offset": 0, "Duration": 20_000_000, "DisplayText": ""}
-    stage.endpoint.faults.append(Fault.document(nothing))
-    stage.upload("x.wav", RECORDING)
-    stage.run("x.wav")
-    document = stage.document("x.wav")
+    app.endpoint.faults.append(Fault.document(nothing))
+    app.upload("x.wav", RECORDING)
+    app.run("x.wav")
+    document = app.document("x.wav")
     assert (document["status"], document.get("error", {}).get("code")) == (status, code)
-    assert (document["phrases"], document["gaps"], stage.requests) == ([], [], 1)
+    assert (document["phrases"], document["gaps"], app.requests) == ([], [], 1)
 
 
-def test_audio_of_no_length_is_no_speech_and_costs_nothing(stage: Stage) -> None:
-    stage.upload("x.wav", wav(b""))
-    stage.run("x.wav")
-    document = stage.document("x.wav")
-    assert (document["status"], document["durationSeconds"], stage.requests) == ("NoSpeech", 0.0, 0)
+def test_audio_of_no_length_is_no_speech_and_costs_nothing(app: App) -> None:
+    app.upload("x.wav", wav(b""))
+    app.run("x.wav")
+    document = app.document("x.wav")
+    assert (document["status"], document["durationSeconds"], app.requests) == ("NoSpeech", 0.0, 0)
 
 
-def test_what_follows_audio_of_no_length_is_not_taken_for_audio(stage: Stage) -> None:
-    stage.upload("x.wav", wav(b"", after=chunk(b"LIST", b"INFOISFTLavf")))
-    stage.run("x.wav")
-    assert (stage.document("x.wav")["status"], stage.requests) == ("NoSpeech", 0)
+def test_what_follows_audio_of_no_length_is_not_taken_for_audio(app: App) -> None:
+    app.upload("x.wav", wav(b"", after=chunk(b"LIST", b"INFOISFTLavf")))
+    app.run("x.wav")
+    assert (app.document("x.wav")["status"], app.requests) == ("NoSpeech", 0)
 
 
-def test_folder_markers_and_other_containers_are_no_uploads(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    stage.upload("folder", b"", hdi_isfolder="true")
-    stage.run("folder")
-    stage.job().run(stage.transcripts.container_name, "folder")
-    assert stage.documents() == []
+def test_folder_markers_and_other_containers_are_no_uploads(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    app.upload("folder", b"", hdi_isfolder="true")
+    app.run("folder")
+    app.job().run(app.transcripts.container_name, "folder")
+    assert app.documents() == []
     assert "Ignored an event for container" in caplog.text
 
 
-def test_an_upload_that_is_done_costs_nothing_again(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
+def test_an_upload_that_is_done_costs_nothing_again(app: App) -> None:
+    app.upload("a.wav", RECORDING)
     for _ in range(3):
-        stage.run("a.wav")
-    assert stage.requests == 1
+        app.run("a.wav")
+    assert app.requests == 1
 
 
-def test_a_new_upload_under_the_same_name_replaces_the_document(stage: Stage) -> None:
-    stage.upload("a.wav", b"no audio")
-    stage.run("a.wav")
-    etag = stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
-    assert stage.document("a.wav")["source"]["etag"] == etag
-    assert stage.document("a.wav")["status"] == "Succeeded"
+def test_a_new_upload_under_the_same_name_replaces_the_document(app: App) -> None:
+    app.upload("a.wav", b"no audio")
+    app.run("a.wav")
+    etag = app.upload("a.wav", RECORDING)
+    app.run("a.wav")
+    assert app.document("a.wav")["source"]["etag"] == etag
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_recording_that_is_given_up_is_closed(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_is_given_up_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
     monkeypatch.setattr(DecodedRecording, "close", lambda recording: closed.append(recording.format))
-    stage.upload("long.m4a", made("m4a"))
-    stage.run("long.m4a", MAX_AUDIO_MINUTES="0.01")
-    assert stage.document("long.m4a")["error"]["code"] == "TooLong"
+    app.upload("long.m4a", made("m4a"))
+    app.run("long.m4a", MAX_AUDIO_MINUTES="0.01")
+    assert app.document("long.m4a")["error"]["code"] == "TooLong"
     assert len(closed) == 1
 
 
-def test_an_upload_replaced_while_it_was_transcribed_gets_the_new_contents_document(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.endpoint.faults.append(Fault.slow(0.3))
-    worker = threading.Thread(target=stage.run, args=("a.wav",))
+def test_an_upload_replaced_while_it_was_transcribed_gets_the_new_contents_document(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.endpoint.faults.append(Fault.slow(0.3))
+    worker = threading.Thread(target=app.run, args=("a.wav",))
     worker.start()
-    while not stage.requests:
+    while not app.requests:
         threading.Event().wait(0.005)
-    etag = stage.upload("a.wav", wav(murmur(1.0)))
+    etag = app.upload("a.wav", wav(murmur(1.0)))
     worker.join(30)
-    assert stage.document("a.wav")["source"]["etag"] == etag
-    assert stage.document("a.wav")["durationSeconds"] == 1.0
+    assert app.document("a.wav")["source"]["etag"] == etag
+    assert app.document("a.wav")["durationSeconds"] == 1.0
 
 
 def test_an_upload_replaced_while_it_was_read_gets_the_new_contents_document(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.upload("a.wav", RECORDING)
-    the_job = stage.job()
-    read = the_job._storage.read
+    app.upload("a.wav", RECORDING)
+    read = Uploads.read
 
-    def replaced_first(*args: object) -> bytes:
-        monkeypatch.setattr(the_job._storage, "read", read)
-        stage.upload("a.wav", wav(murmur(1.0)))
-        return read(*args)  # type: ignore[arg-type]
+    def replaced_first(*args: Any) -> bytes:
+        monkeypatch.setattr(Uploads, "read", read)
+        app.upload("a.wav", wav(murmur(1.0)))
+        return read(*args)
 
-    monkeypatch.setattr(the_job._storage, "read", replaced_first)
-    the_job.run(stage.audio.container_name, "a.wav")
-    assert stage.document("a.wav")["durationSeconds"] == 1.0
-    assert stage.requests == 1
+    monkeypatch.setattr(Uploads, "read", replaced_first)
+    app.run("a.wav")
+    assert app.document("a.wav")["durationSeconds"] == 1.0
+    assert app.requests == 1
 
 
-def test_an_upload_deleted_while_it_was_transcribed_leaves_nothing(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.endpoint.faults.append(Fault.slow(0.3))
-    worker = threading.Thread(target=stage.run, args=("a.wav",))
+def test_an_upload_deleted_while_it_was_transcribed_leaves_nothing(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.endpoint.faults.append(Fault.slow(0.3))
+    worker = threading.Thread(target=app.run, args=("a.wav",))
     worker.start()
-    while not stage.requests:
+    while not app.requests:
         threading.Event().wait(0.005)
-    stage.audio.delete_blob("a.wav")
+    app.audio.delete_blob("a.wav")
     worker.join(30)
-    assert stage.documents() == []
+    assert app.documents() == []
 
 
-def test_an_upload_that_is_gone_is_no_failure(stage: Stage) -> None:
-    stage.run("never-there.wav")
-    assert stage.documents() == []
+def test_an_upload_that_is_gone_is_no_failure(app: App) -> None:
+    app.run("never-there.wav")
+    assert app.documents() == []
 
 
-def test_an_upload_that_never_holds_still_is_left_to_the_next_event(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage.upload("a.wav", RECORDING)
-    the_job = stage.job()
+def test_an_upload_that_never_holds_still_is_left_to_the_next_event(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.upload("a.wav", RECORDING)
 
     def always_replaced(*args: object) -> bytes:
         raise UploadReplaced("a.wav")
 
-    monkeypatch.setattr(the_job._storage, "read", always_replaced)
+    monkeypatch.setattr(Uploads, "read", always_replaced)
     with pytest.raises(UploadReplaced, match="10 times"):
-        the_job.run(stage.audio.container_name, "a.wav")
+        app.run("a.wav")
 
 
-def test_two_workers_on_the_same_upload_leave_one_document(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.endpoint.faults.extend([Fault.slow(0.2), Fault.slow(0.2)])
-    workers = [threading.Thread(target=stage.run, args=("a.wav",)) for _ in range(2)]
+def test_two_workers_on_the_same_upload_leave_one_document(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.endpoint.faults.extend([Fault.slow(0.2), Fault.slow(0.2)])
+    workers = [threading.Thread(target=app.run, args=("a.wav",)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join(30)
-    assert stage.documents() == ["a.wav.json"]
-    assert stage.document("a.wav")["status"] == "Succeeded"
+    assert app.documents() == ["a.wav.json"]
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
 def test_a_refused_key_ends_as_configuration_and_the_right_one_mends_it(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     wrong = "ffffffffffffffffffffffffffffffff"
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav", AZURE_SPEECH_KEY=wrong)
-    error = stage.document("a.wav")["error"]
-    assert (error["code"], error["tryAgain"], stage.requests) == ("Configuration", True, 1)
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav", AZURE_SPEECH_KEY=wrong)
+    error = app.document("a.wav")["error"]
+    assert (error["code"], error["tryAgain"], app.requests) == ("Configuration", True, 1)
     assert "AZURE_SPEECH_KEY" in error["message"]
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == [
         f"'a.wav': {error['message']}"
     ]
-    for secret in (wrong, SPEECH_KEY, stage.environ["AudioStorage"].split("AccountKey=")[1].split(";")[0]):
+    for secret in (wrong, SPEECH_KEY, app.environ["AudioStorage"].split("AccountKey=")[1].split(";")[0]):
         assert secret not in caplog.text
         assert secret not in json.dumps(error)
-    stage.run("a.wav")
-    assert stage.document("a.wav")["status"] == "Succeeded"
+    app.run("a.wav")
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_done_again(stage: Stage) -> None:
-    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
+def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_done_again(app: App) -> None:
+    app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
     refused = Fault.status(401)
-    stage.endpoint.faults.extend([Fault.none(), refused])
-    stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
-    partial = stage.document("a.wav")
+    app.endpoint.faults.extend([Fault.none(), refused])
+    app.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    partial = app.document("a.wav")
     assert (partial["status"], partial["error"]["code"], len(partial["phrases"])) == ("Partial", "Configuration", 1)
-    stage.run("a.wav", AZURE_SPEECH_KEY="f" * 32)
-    assert stage.document("a.wav") == partial, "a failure does not take the words away"
-    stage.run("a.wav")
-    assert (stage.document("a.wav")["status"], len(stage.document("a.wav")["phrases"])) == ("Succeeded", 3)
-    requests = stage.requests
-    stage.run("a.wav")
-    assert stage.requests == requests
+    app.run("a.wav", AZURE_SPEECH_KEY="f" * 32)
+    assert app.document("a.wav") == partial, "a failure does not take the words away"
+    app.run("a.wav")
+    assert (app.document("a.wav")["status"], len(app.document("a.wav")["phrases"])) == ("Succeeded", 3)
+    requests = app.requests
+    app.run("a.wav")
+    assert app.requests == requests
 
 
 def test_a_pass_that_was_paid_for_is_logged_also_where_its_document_is_not_wanted(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
+    app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
     for answers in (1, 0):
-        stage.endpoint.faults.extend([*[Fault.none()] * answers, Fault.status(401)])
-        stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
+        app.endpoint.faults.extend([*[Fault.none()] * answers, Fault.status(401)])
+        app.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
     lines = [json.loads(record.message) for record in caplog.records if record.message.startswith("{")]
     assert [(line["status"], line["requests"]) for line in lines] == [("Partial", 2), ("Failed", 1)]
-    assert stage.document("a.wav")["status"] == "Partial"
+    assert app.document("a.wav")["status"] == "Partial"
 
 
-def test_a_try_that_gets_fewer_words_does_not_take_those_of_an_earlier_one(stage: Stage) -> None:
-    stage.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
+def test_a_try_that_gets_fewer_words_does_not_take_those_of_an_earlier_one(app: App) -> None:
+    app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
     phrases = []
     for answers in (1, 2, 1, 0):
-        stage.endpoint.faults.extend([*[Fault.none()] * answers, Fault.status(401)])
-        stage.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1", TRANSCRIPT_FORMATS="json,txt")
-        phrases.append(len(stage.document("a.wav")["phrases"]))
-        assert stage.transcripts.download_blob("a.wav.txt").readall().count(b"Hello") == phrases[-1]
+        app.endpoint.faults.extend([*[Fault.none()] * answers, Fault.status(401)])
+        app.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1", TRANSCRIPT_FORMATS="json,txt")
+        phrases.append(len(app.document("a.wav")["phrases"]))
+        assert app.transcripts.download_blob("a.wav.txt").readall().count(b"Hello") == phrases[-1]
     assert phrases == [1, 2, 2, 2]
 
 
-def test_gaps_that_no_try_can_fill_are_not_tried_again(stage: Stage) -> None:
-    stage.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
+def test_gaps_that_no_try_can_fill_are_not_tried_again(app: App) -> None:
+    app.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
     for _ in range(2):
-        stage.run("cut.wav")
-    assert (stage.document("cut.wav")["status"], stage.requests) == ("Partial", 1)
+        app.run("cut.wav")
+    assert (app.document("cut.wav")["status"], app.requests) == ("Partial", 1)
 
 
-def test_wrong_settings_end_as_configuration_until_they_are_put_right(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav", AZURE_SPEECH_KEY=None, SPEECH_PROFANITY="nice")
-    error = stage.document("a.wav")["error"]
-    assert (error["code"], error["tryAgain"], stage.requests) == ("Configuration", True, 0)
+def test_wrong_settings_end_as_configuration_until_they_are_put_right(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav", AZURE_SPEECH_KEY=None, SPEECH_PROFANITY="nice")
+    error = app.document("a.wav")["error"]
+    assert (error["code"], error["tryAgain"], app.requests) == ("Configuration", True, 0)
     assert "AZURE_SPEECH_KEY is missing" in error["message"]
     assert "SPEECH_PROFANITY is 'nice'" in error["message"]
-    stage.run("a.wav")
-    assert stage.document("a.wav")["status"] == "Succeeded"
+    app.run("a.wav")
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_missing_ca_bundle_ends_as_configuration_too(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ca_bundle_ends_as_configuration_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
-    assert stage.document("a.wav")["error"]["code"] == "Configuration"
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav")
+    assert app.document("a.wav")["error"]["code"] == "Configuration"
 
 
 def test_a_document_that_storage_did_not_take_is_written_again_and_not_paid_for_again(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.upload("a.wav", RECORDING)
-    the_job = stage.job()
-    write, failures = the_job._storage.write, [ServiceResponseError("cut"), HttpResponseError("garbage")]
+    app.upload("a.wav", RECORDING)
+    write, failures = Transcripts.write, [ServiceResponseError("cut"), HttpResponseError("garbage")]
 
     def failing(*args: Any) -> bool:
         if failures:
             raise failures.pop()
         return write(*args)
 
-    monkeypatch.setattr(the_job._storage, "write", failing)
-    the_job.run(stage.audio.container_name, "a.wav")
-    assert stage.document("a.wav")["status"] == "Succeeded"
-    assert (stage.requests, stage.clock.slept) == (1, [2.0, 10.0])
+    monkeypatch.setattr(Transcripts, "write", failing)
+    app.run("a.wav")
+    assert app.document("a.wav")["status"] == "Succeeded"
+    assert (app.requests, app.clock.slept) == (1, [2.0, 10.0])
     assert "storage failed (ServiceResponseError)" in caplog.text
 
 
-def test_storage_that_stays_away_is_left_to_the_host(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.upload("a.wav", RECORDING)
-    the_job = stage.job()
+def test_storage_that_stays_away_is_left_to_the_host(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.upload("a.wav", RECORDING)
 
     def failing(*args: Any) -> bool:
         raise ServiceResponseError("cut")
 
-    monkeypatch.setattr(the_job._storage, "write", failing)
+    monkeypatch.setattr(Transcripts, "write", failing)
     with pytest.raises(StorageFailed, match="ServiceResponseError"):
-        the_job.run(stage.audio.container_name, "a.wav")
-    assert stage.requests == 1
+        app.run("a.wav")
+    assert app.requests == 1
 
 
-def test_an_outage_within_the_budget_is_waited_out(stage: Stage) -> None:
-    stage.endpoint.faults.extend([Fault.status(503)] * 7)
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
-    document = stage.document("a.wav")
+def test_an_outage_within_the_budget_is_waited_out(app: App) -> None:
+    app.endpoint.faults.extend([Fault.status(503)] * 7)
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav")
+    document = app.document("a.wav")
     assert (document["status"], document["recognition"]["requests"]) == ("Succeeded", 8)
     assert document["recognition"]["audioSecondsSent"] == 16.0
-    assert sum(stage.clock.slept) > 60
+    assert sum(app.clock.slept) > 60
 
 
-def test_an_outage_beyond_the_budget_is_said_and_left_to_the_host(stage: Stage) -> None:
-    stage.endpoint.faults.extend([Fault.status(503, b"maintenance")] * 100)
-    stage.upload("a.wav", RECORDING)
+def test_an_outage_beyond_the_budget_is_said_and_left_to_the_host(app: App) -> None:
+    app.endpoint.faults.extend([Fault.status(503, b"maintenance")] * 100)
+    app.upload("a.wav", RECORDING)
     with pytest.raises(Exhausted, match="503: maintenance"):
-        stage.run("a.wav", MAX_PROCESSING_MINUTES="2")
-    error = stage.document("a.wav")["error"]
+        app.run("a.wav", MAX_PROCESSING_MINUTES="2")
+    error = app.document("a.wav")["error"]
     assert (error["code"], error["tryAgain"]) == ("Exhausted", True)
-    stage.endpoint.faults.clear()
-    stage.run("a.wav")
-    assert stage.document("a.wav")["status"] == "Succeeded"
+    app.endpoint.faults.clear()
+    app.run("a.wav")
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_half_a_character_in_an_answer_does_not_cost_the_document(stage: Stage) -> None:
+def test_half_a_character_in_an_answer_does_not_cost_the_document(app: App) -> None:
     answer = {"RecognitionStatus": "Success", "DisplayText": "Hello \ud83d.", "Offset": 0, "Duration": 20_000_000}
-    stage.endpoint.faults.append(Fault.status(200, json.dumps(answer).encode()))
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav", TRANSCRIPT_FORMATS="json,vtt")
-    assert stage.document("a.wav")["text"] == "Hello ?."
+    app.endpoint.faults.append(Fault.status(200, json.dumps(answer).encode()))
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav", TRANSCRIPT_FORMATS="json,vtt")
+    assert app.document("a.wav")["text"] == "Hello ?."
 
 
-def test_a_missing_transcript_container_is_made(stage: Stage) -> None:
-    stage.environ["TRANSCRIPT_CONTAINER"] += "-new"
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
-    stage.transcripts = stage.service.get_container_client(stage.environ["TRANSCRIPT_CONTAINER"])
-    assert stage.document("a.wav")["status"] == "Succeeded"
+def test_a_missing_transcript_container_is_made(app: App) -> None:
+    app.environ["TRANSCRIPT_CONTAINER"] += "-new"
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav")
+    app.transcripts = app.service.get_container_client(app.environ["TRANSCRIPT_CONTAINER"])
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
 @pytest.mark.parametrize("spoilt", [b"", b"null", b"{", b"[1]", b'{"error": 1}', b"[" * 100_000])
-def test_a_document_that_cannot_be_read_is_done_again(stage: Stage, spoilt: bytes) -> None:
-    etag = stage.upload("a.wav", RECORDING)
-    stage.transcripts.upload_blob("a.wav.json", spoilt, metadata={"status": "Failed", "source_etag": etag})
-    stage.run("a.wav")
-    assert stage.document("a.wav")["status"] == "Succeeded"
+def test_a_document_that_cannot_be_read_is_done_again(app: App, spoilt: bytes) -> None:
+    etag = app.upload("a.wav", RECORDING)
+    app.transcripts.upload_blob("a.wav.json", spoilt, metadata={"status": "Failed", "source_etag": etag})
+    app.run("a.wav")
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
 @pytest.mark.parametrize(
@@ -434,40 +430,40 @@ def test_a_document_that_cannot_be_read_is_done_again(stage: Stage, spoilt: byte
     ],
 )
 def test_the_language_is_the_metadatas_else_the_folders_else_the_default(
-    stage: Stage, name: str, metadata: dict[str, str], language: str
+    app: App, name: str, metadata: dict[str, str], language: str
 ) -> None:
-    stage.upload(name, RECORDING, **metadata)
-    stage.run(name)
-    assert stage.document(name)["language"] == language
-    assert stage.endpoint.received[0].query["language"] == language
+    app.upload(name, RECORDING, **metadata)
+    app.run(name)
+    assert app.document(name)["language"] == language
+    assert app.endpoint.received[0].query["language"] == language
 
 
-def test_a_language_that_is_none_is_refused(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING, language="klingon")
-    stage.run("a.wav")
-    assert stage.document("a.wav")["error"]["code"] == "UnknownLanguage"
-    assert "klingon" in stage.document("a.wav")["error"]["message"]
+def test_a_language_that_is_none_is_refused(app: App) -> None:
+    app.upload("a.wav", RECORDING, language="klingon")
+    app.run("a.wav")
+    assert app.document("a.wav")["error"]["code"] == "UnknownLanguage"
+    assert "klingon" in app.document("a.wav")["error"]["message"]
 
 
-def test_profanity_is_the_metadatas_else_the_setting(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING, Profanity="Raw")
-    stage.upload("b.wav", RECORDING)
-    stage.upload("c.wav", RECORDING, profanity="none")
+def test_profanity_is_the_metadatas_else_the_setting(app: App) -> None:
+    app.upload("a.wav", RECORDING, Profanity="Raw")
+    app.upload("b.wav", RECORDING)
+    app.upload("c.wav", RECORDING, profanity="none")
     for name in ("a.wav", "b.wav", "c.wav"):
-        stage.run(name, SPEECH_PROFANITY="removed")
-    assert [request.query["profanity"] for request in stage.endpoint.received] == ["raw", "removed"]
-    assert stage.document("c.wav")["error"]["code"] == "InvalidOption"
+        app.run(name, SPEECH_PROFANITY="removed")
+    assert [request.query["profanity"] for request in app.endpoint.received] == ["raw", "removed"]
+    assert app.document("c.wav")["error"]["code"] == "InvalidOption"
 
 
-def test_a_second_job_in_the_process_opens_no_new_connection_to_the_service(stage: Stage) -> None:
-    the_job = stage.job()
+def test_a_second_job_in_the_process_opens_no_new_connection_to_the_service(app: App) -> None:
+    the_job = app.job()
     for name in ("a.wav", "b.wav"):
-        stage.upload(name, RECORDING)
-        the_job.run(stage.audio.container_name, name)
-    assert (stage.requests, stage.endpoint.connections) == (2, 1)
+        app.upload(name, RECORDING)
+        the_job.run(app.audio.container_name, name)
+    assert (app.requests, app.endpoint.connections) == (2, 1)
 
 
-def test_all_invocations_of_a_process_share_one_storage_client(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_invocations_of_a_process_share_one_storage_client(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, connected = BlobServiceClient.from_connection_string, []
 
     def counted(*arguments: Any, **options: Any) -> BlobServiceClient:
@@ -476,22 +472,22 @@ def test_all_invocations_of_a_process_share_one_storage_client(stage: Stage, mon
 
     monkeypatch.setattr(BlobServiceClient, "from_connection_string", counted)
     monkeypatch.setattr(job, "_build", functools.cache(job._build.__wrapped__))
-    for name, value in stage.environ.items():
+    for name, value in app.environ.items():
         monkeypatch.setenv(name, value)
     names = [f"{number}.wav" for number in range(4)]
     for name in names:
-        stage.upload(name, RECORDING)
+        app.upload(name, RECORDING)
     with ThreadPoolExecutor(len(names)) as invocations:
-        list(invocations.map(lambda name: job.for_this_process().run(stage.audio.container_name, name), names))
-    assert len(stage.documents()) == len(names)
+        list(invocations.map(lambda name: job.for_this_process().run(app.audio.container_name, name), names))
+    assert len(app.documents()) == len(names)
     assert len(connected) == 1
 
 
-def test_the_operator_sees_one_line_of_json_per_recording(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_operator_sees_one_line_of_json_per_recording(app: App, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    stage.endpoint.faults.append(Fault.status(503, headers={"Retry-After": "3"}))
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
+    app.endpoint.faults.append(Fault.status(503, headers={"Retry-After": "3"}))
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav")
     (line,) = [json.loads(record.message) for record in caplog.records if record.message.startswith("{")]
     assert line == {
         "event": "transcription",

@@ -10,10 +10,9 @@ import pytest
 
 from local.speech import Fault
 from local.tools import PROJECT
-from tests.support import Stage, document_of, host, murmur, wav
+from tests.support.app import App, document_of, host, murmur, wav
 from transcription.errors import Exhausted
-from transcription.storage import Outcome
-from transcription.transcript import Json
+from transcription.storage.transcripts import Transcripts
 
 RECORDING = wav(murmur(1.0))
 
@@ -30,13 +29,13 @@ app = deployed.app
 """
 
 
-def message(stage: Stage, name: object, etag: str = "0x8D0", **changes: Any) -> bytes:
+def message(app: App, name: object, etag: str = "0x8D0", **changes: Any) -> bytes:
     """As the host writes it."""
     content = {
         "Type": "BlobTrigger",
         "FunctionId": "Host.Functions.transcribe",
         "BlobType": "BlockBlob",
-        "ContainerName": stage.audio.container_name,
+        "ContainerName": app.audio.container_name,
         "BlobName": name,
         "ETag": f'"{etag}"',
     }
@@ -44,12 +43,12 @@ def message(stage: Stage, name: object, etag: str = "0x8D0", **changes: Any) -> 
 
 
 def test_an_upload_that_was_given_up_gets_a_document_that_says_what_to_do(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    etag = stage.upload("fr-FR/a.wav", RECORDING)
-    stage.job().abandon(message(stage, "fr-FR/a.wav", etag))
-    document = stage.document("fr-FR/a.wav")
+    etag = app.upload("fr-FR/a.wav", RECORDING)
+    app.job().abandon(message(app, "fr-FR/a.wav", etag))
+    document = app.document("fr-FR/a.wav")
     assert (document["status"], document["error"]["code"], document["error"]["tryAgain"]) == (
         "Failed",
         "Abandoned",
@@ -62,85 +61,84 @@ def test_an_upload_that_was_given_up_gets_a_document_that_says_what_to_do(
     assert said == f"'fr-FR/a.wav': {document['error']['message']}"
 
 
-def test_it_needs_only_the_storage_settings(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
+def test_it_needs_only_the_storage_settings(app: App) -> None:
+    app.upload("a.wav", RECORDING)
     wrong = {"AZURE_SPEECH_KEY": None, "AZURE_SPEECH_ENDPOINT": "nonsense", "MAX_AUDIO_MINUTES": "-1"}
-    stage.job(**wrong).abandon(message(stage, "a.wav"))
-    assert stage.document("a.wav")["error"]["code"] == "Abandoned"
+    app.job(**wrong).abandon(message(app, "a.wav"))
+    assert app.document("a.wav")["error"]["code"] == "Abandoned"
 
 
-def test_the_next_delivery_does_an_abandoned_upload_again(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.job().abandon(message(stage, "a.wav"))
-    stage.run("a.wav")
-    assert stage.document("a.wav")["status"] == "Succeeded"
+def test_the_next_delivery_does_an_abandoned_upload_again(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.job().abandon(message(app, "a.wav"))
+    app.run("a.wav")
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_transcript_stays(stage: Stage) -> None:
-    etag = stage.upload("a.wav", RECORDING)
-    stage.run("a.wav")
-    stage.job().abandon(message(stage, "a.wav", etag))
-    assert stage.document("a.wav")["status"] == "Succeeded"
+def test_a_transcript_stays(app: App) -> None:
+    etag = app.upload("a.wav", RECORDING)
+    app.run("a.wav")
+    app.job().abandon(message(app, "a.wav", etag))
+    assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_failure_that_says_why_stays(stage: Stage) -> None:
-    stage.endpoint.faults.extend([Fault.status(503)] * 100)
+def test_a_failure_that_says_why_stays(app: App) -> None:
+    app.endpoint.faults.extend([Fault.status(503)] * 100)
     for name in ("exhausted.wav", "misconfigured.wav", "broken.wav"):
-        stage.upload(name, RECORDING if name != "broken.wav" else b"no audio")
+        app.upload(name, RECORDING if name != "broken.wav" else b"no audio")
     with pytest.raises(Exhausted):
-        stage.run("exhausted.wav", MAX_PROCESSING_MINUTES="1")
-    stage.run("misconfigured.wav", AZURE_SPEECH_KEY=None)
-    stage.run("broken.wav")
+        app.run("exhausted.wav", MAX_PROCESSING_MINUTES="1")
+    app.run("misconfigured.wav", AZURE_SPEECH_KEY=None)
+    app.run("broken.wav")
     for name in ("exhausted.wav", "misconfigured.wav", "broken.wav"):
-        stage.job().abandon(message(stage, name))
-    codes = [stage.document(name)["error"]["code"] for name in ("exhausted.wav", "misconfigured.wav", "broken.wav")]
+        app.job().abandon(message(app, name))
+    codes = [app.document(name)["error"]["code"] for name in ("exhausted.wav", "misconfigured.wav", "broken.wav")]
     assert codes == ["Exhausted", "Configuration", "UnsupportedAudio"]
 
 
-def test_a_document_that_comes_in_between_stays(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.upload("a.wav", RECORDING)
-    the_job = stage.job()
-    write = the_job._storage.write
+def test_a_document_that_comes_in_between_stays(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.upload("a.wav", RECORDING)
+    write = Transcripts.write
 
-    def late(name: str, document: Json, captions: dict[str, str], replacing: Outcome) -> bool:
-        monkeypatch.setattr(the_job._storage, "write", write)
-        stage.run("a.wav", AZURE_SPEECH_KEY=None)
-        return write(name, document, captions, replacing)
+    def late(*args: Any) -> bool:
+        monkeypatch.setattr(Transcripts, "write", write)
+        app.run("a.wav", AZURE_SPEECH_KEY=None)
+        return write(*args)
 
-    monkeypatch.setattr(the_job._storage, "write", late)
-    the_job.abandon(message(stage, "a.wav"))
-    assert stage.document("a.wav")["error"]["code"] == "Configuration"
+    monkeypatch.setattr(Transcripts, "write", late)
+    app.job().abandon(message(app, "a.wav"))
+    assert app.document("a.wav")["error"]["code"] == "Configuration"
 
 
-def test_a_document_of_older_content_is_replaced(stage: Stage) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.run("a.wav", TRANSCRIPT_FORMATS="json,vtt,txt")
-    etag = stage.upload("a.wav", wav(murmur(2.0)))
-    stage.job().abandon(message(stage, "a.wav", etag))
-    document = stage.document("a.wav")
+def test_a_document_of_older_content_is_replaced(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav", TRANSCRIPT_FORMATS="json,vtt,txt")
+    etag = app.upload("a.wav", wav(murmur(2.0)))
+    app.job().abandon(message(app, "a.wav", etag))
+    document = app.document("a.wav")
     assert (document["error"]["code"], document["source"]["etag"]) == ("Abandoned", etag)
-    assert stage.documents() == ["a.wav.json"], "and so are the captions beside it"
+    assert app.documents() == ["a.wav.json"], "and so are the captions beside it"
 
 
-def test_metadata_set_after_the_upload_changes_the_etag_without_an_event_and_loses_nothing(stage: Stage) -> None:
-    etag = stage.upload("a.wav", RECORDING)
-    stage.audio.get_blob_client("a.wav").set_blob_metadata({"language": "de-DE"})
-    stage.job().abandon(message(stage, "a.wav", etag))
-    assert stage.document("a.wav")["error"]["code"] == "Abandoned"
-    assert stage.document("a.wav")["source"]["etag"] != etag
+def test_metadata_set_after_the_upload_changes_the_etag_without_an_event_and_loses_nothing(app: App) -> None:
+    etag = app.upload("a.wav", RECORDING)
+    app.audio.get_blob_client("a.wav").set_blob_metadata({"language": "de-DE"})
+    app.job().abandon(message(app, "a.wav", etag))
+    assert app.document("a.wav")["error"]["code"] == "Abandoned"
+    assert app.document("a.wav")["source"]["etag"] != etag
 
 
-def test_what_is_gone_and_what_is_a_folder_leave_nothing(stage: Stage) -> None:
-    stage.upload("folder", b"", hdi_isfolder="true")
+def test_what_is_gone_and_what_is_a_folder_leave_nothing(app: App) -> None:
+    app.upload("folder", b"", hdi_isfolder="true")
     for name in ("folder", "never there.wav"):
-        stage.job().abandon(message(stage, name))
-    assert stage.documents() == []
+        app.job().abandon(message(app, name))
+    assert app.documents() == []
 
 
-def test_messages_of_other_apps_are_ignored_with_a_warning(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    stage.upload("a.wav", RECORDING)
-    stage.job().abandon(message(stage, "a.wav", ContainerName="somebody-elses"))
-    assert stage.documents() == []
+def test_messages_of_other_apps_are_ignored_with_a_warning(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    app.upload("a.wav", RECORDING)
+    app.job().abandon(message(app, "a.wav", ContainerName="somebody-elses"))
+    assert app.documents() == []
     assert "container 'somebody-elses'" in caplog.text
 
 
@@ -169,14 +167,14 @@ def test_messages_of_other_apps_are_ignored_with_a_warning(stage: Stage, caplog:
     ids=lambda hostile: str(hostile)[:30],
 )
 def test_a_hostile_message_is_ignored_with_one_short_line(
-    stage: Stage, hostile: bytes | dict[str, object], caplog: pytest.LogCaptureFixture
+    app: App, hostile: bytes | dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.transcripts.upload_blob("a.wav", RECORDING)
+    app.transcripts.upload_blob("a.wav", RECORDING)
     if isinstance(hostile, dict):
-        text = json.dumps(hostile).replace("{transcripts}", stage.transcripts.container_name)
-        hostile = message(stage, "a.wav", **json.loads(text))
-    stage.job().abandon(hostile)
-    assert stage.documents() == ["a.wav"]
+        text = json.dumps(hostile).replace("{transcripts}", app.transcripts.container_name)
+        hostile = message(app, "a.wav", **json.loads(text))
+    app.job().abandon(hostile)
+    assert app.documents() == ["a.wav"]
     (line,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert line.isprintable()
     assert len(line) < 400
@@ -190,11 +188,11 @@ def dying_app(tmp_path: Path) -> Path:
 
 
 def test_a_recording_under_which_the_worker_dies_five_times_is_abandoned_and_later_done(
-    stage: Stage, worker: Path, dying_app: Path
+    app: App, worker: Path, dying_app: Path
 ) -> None:
-    etag = stage.upload("fr-FR/ä b.wav", RECORDING)
-    with host(stage, worker, dying_app):
-        assert document_of(stage, "fr-FR/ä b.wav", etag)["error"]["code"] == "Abandoned"
-    again = stage.upload("fr-FR/ä b.wav", RECORDING)
-    with host(stage, worker):
-        assert document_of(stage, "fr-FR/ä b.wav", again)["status"] == "Succeeded"
+    etag = app.upload("fr-FR/ä b.wav", RECORDING)
+    with host(app, worker, dying_app):
+        assert document_of(app, "fr-FR/ä b.wav", etag)["error"]["code"] == "Abandoned"
+    again = app.upload("fr-FR/ä b.wav", RECORDING)
+    with host(app, worker):
+        assert document_of(app, "fr-FR/ä b.wav", again)["status"] == "Succeeded"

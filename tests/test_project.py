@@ -5,16 +5,18 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from tests.support import app_settings
+from tests.support.app import app_settings
 from transcription import errors
-from transcription.settings import FUNCTION_TIMEOUT_MINUTES, Settings
+from transcription.settings.app import FUNCTION_TIMEOUT_MINUTES, Settings
 
 PROJECT = Path(__file__).parent.parent
 
 
 def settings_in_code() -> set[str]:
     return set(
-        re.findall(r'"((?:AZURE_|SPEECH_|AUDIO_|TRANSCRIPT_|MAX_|BLOB_)[A-Z_]+)"', read("transcription/settings.py"))
+        re.findall(
+            r'"((?:AZURE_|SPEECH_|AUDIO_|TRANSCRIPT_|MAX_|BLOB_)[A-Z_]+)"', read("transcription/settings/app.py")
+        )
     )
 
 
@@ -48,7 +50,7 @@ def test_a_recordings_budget_ends_before_the_host_ends_the_function() -> None:
 
 
 def test_the_schema_knows_every_error_code() -> None:
-    schema = json.loads(read("transcription/transcript.schema.json"))
+    schema = json.loads(read("transcription/transcript/transcript.schema.json"))
     known = set(schema["$defs"]["error"]["properties"]["code"]["enum"])
     classes = (value for value in vars(errors).values() if isinstance(value, type))
     raised = {error.code for error in classes if issubclass(error, errors.TranscriptionError)} - {""}

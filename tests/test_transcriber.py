@@ -10,15 +10,15 @@ import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.conftest import hello_world
-from tests.service import Pcm
-from tests.support import SPEECH_KEY, FakeClock, app_settings, murmur
+from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur
+from tests.support.transcribing import Pcm
+from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, NothingRecognized, RequestRefused, TooLong
-from transcription.pacing import Budget, SystemClock
-from transcription.settings import Settings
-from transcription.side_by_side import side_by_side
-from transcription.speech import Options, SpeechClient
+from transcription.ordered_map import ordered_map
+from transcription.settings.app import Settings
+from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.transcriber import Transcriber
-from transcription.transcript import Ledger, Transcript
+from transcription.transcript.model import Transcript, Usage
 
 PAUSE = bytes(64_000)  # two seconds
 SPEECH = murmur(5.0)
@@ -32,14 +32,14 @@ class Service:
     def __init__(self, endpoint: SpeechEndpoint, clock: FakeClock) -> None:
         self.endpoint = endpoint
         self.clock = clock
-        self.ledger = Ledger()
+        self.usage = Usage()
 
     def transcribe(self, pcm: bytes, budget: float = 600, duration: float | None = None, **changes: str) -> Transcript:
         settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=self.endpoint.url, **changes))
         transcriber = Transcriber(settings, SpeechClient(settings.speech, self.clock))
         recording = Pcm(pcm, duration=duration)
-        asked = Options("en-US", "masked")
-        return transcriber.transcribe(recording, asked, self.ledger, Budget(self.clock, budget, "a.wav"))
+        asked = RecognitionOptions("en-US", "masked")
+        return transcriber.transcribe(recording, asked, self.usage, Budget(self.clock, budget, "a.wav"))
 
     def answer(self, status: str, seconds: float, **more: Any) -> None:
         """The next answer: so, and covering so many seconds."""
@@ -253,7 +253,7 @@ def test_a_recording_that_fails_does_not_wait_for_its_retries(endpoint: SpeechEn
     started = clock.monotonic()
     with pytest.raises(TooLong):
         transcriber.transcribe(
-            Pcm((SPEECH + PAUSE) * 9), Options("en-US", "masked"), Ledger(), Budget(clock, 600, "a.wav")
+            Pcm((SPEECH + PAUSE) * 9), RecognitionOptions("en-US", "masked"), Usage(), Budget(clock, 600, "a.wav")
         )
     assert clock.monotonic() - started < 20
 
@@ -322,7 +322,7 @@ def test_a_stream_is_read_only_as_far_ahead_as_is_held() -> None:
         gates[number].wait()
         return number
 
-    results = side_by_side(work, workshop.items(100), workers=4, held=6, abandon=lambda: None)
+    results = ordered_map(work, workshop.items(100), workers=4, held=6, abandon=lambda: None)
     for number in range(50):
         gates[number].set()
         assert next(results) == number
@@ -342,7 +342,7 @@ def test_a_slow_item_holds_up_no_work() -> None:
             last_is_done.set()
         return number
 
-    assert list(side_by_side(work, range(50), workers=2, held=4, abandon=lambda: None)) == list(range(50))
+    assert list(ordered_map(work, range(50), workers=2, held=4, abandon=lambda: None)) == list(range(50))
 
 
 @pytest.mark.parametrize("broken", [0, 3, 9])
@@ -355,7 +355,7 @@ def test_an_error_in_the_work_comes_out_and_ends_the_stream(broken: int) -> None
         return number
 
     with pytest.raises(ValueError, match=f"broken {broken}"):
-        list(side_by_side(work, workshop.items(1000), workers=2, held=4, abandon=lambda: None))
+        list(ordered_map(work, workshop.items(1000), workers=2, held=4, abandon=lambda: None))
     assert workshop.made <= broken + 5
 
 
@@ -368,7 +368,7 @@ def test_an_error_in_the_stream_comes_out_after_the_work_in_hand() -> None:
 
     work: Callable[[int], None] = finished.append
     with pytest.raises(ValueError, match="the stream broke"):
-        list(side_by_side(work, items(), workers=2, held=10, abandon=lambda: None))
+        list(ordered_map(work, items(), workers=2, held=10, abandon=lambda: None))
     assert sorted(finished) == [0, 1, 2]
 
 
@@ -386,7 +386,7 @@ def test_work_that_has_not_begun_is_dropped_where_the_stream_breaks() -> None:
 
     hurry = threading.Timer(0.2, go_on.set)
     with pytest.raises(ValueError, match="the stream broke"):
-        list(side_by_side(work, items(), workers=2, held=10, abandon=hurry.start))
+        list(ordered_map(work, items(), workers=2, held=10, abandon=hurry.start))
     assert set(begun) <= {0, 1}
 
 

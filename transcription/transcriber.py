@@ -1,7 +1,7 @@
 """One recording's way through the service: cut, recognised side by side, covered to the end, joined in order.
 
-What became of each clip is a `Heard`: phrases and gaps on the recording's own clock. A clip that fails does not fail
-the recording, because what the others said is paid for and worth having.
+Each clip ends as a `ClipResult`: phrases and gaps on the recording's own clock. A clip that fails does not fail the
+recording, because the answers to the others are paid for and worth having.
 """
 
 import logging
@@ -9,12 +9,11 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-from transcription import answers
-from transcription.answers import Answer
-from transcription.assembly import Heard, assembled
-from transcription.clips import Clip, cut
-from transcription.coverage import remainder, rests
-from transcription.encoding import SAMPLE_BYTES, SAMPLE_RATE, encoded
+from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from transcription.audio.recording import Recording
+from transcription.clips.coverage import remainder, rests
+from transcription.clips.cutting import Clip, cut
+from transcription.clock import Budget
 from transcription.errors import (
     Exhausted,
     Misconfigured,
@@ -23,13 +22,15 @@ from transcription.errors import (
     TooLongForPronunciation,
     UnsupportedAudio,
 )
-from transcription.pacing import Budget
-from transcription.pronunciation import LONGEST_ASSESSED
-from transcription.recording import Recording
-from transcription.settings import Settings
-from transcription.side_by_side import side_by_side
-from transcription.speech import Options, SpeechClient
-from transcription.transcript import Gap, Ledger, Transcript
+from transcription.ordered_map import ordered_map
+from transcription.settings.app import Settings
+from transcription.speech import answers
+from transcription.speech.answers import Answer
+from transcription.speech.client import RecognitionOptions, SpeechClient
+from transcription.speech.encoding import encoded
+from transcription.speech.pronunciation import LONGEST_ASSESSED
+from transcription.transcript.assembly import ClipResult, assembled
+from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
 
@@ -54,25 +55,25 @@ class Transcriber:
         self.settings = settings
         self._speech = speech
 
-    def transcribe(self, recording: Recording, asked: Options, ledger: Ledger, budget: Budget) -> Transcript:
+    def transcribe(self, recording: Recording, asked: RecognitionOptions, usage: Usage, budget: Budget) -> Transcript:
         """Final, Misconfigured, Exhausted: there is no transcript."""
-        ledger.endpoint = self._speech.endpoint
+        usage.endpoint = self._speech.endpoint
         budget = budget.part()
-        listener = _Listener(self._speech, self.settings.speech.audio_format, asked, ledger, budget)
-        played = _Played(recording, self.settings.limits.audio_seconds)
+        listener = _ClipRecognizer(self._speech, self.settings.speech.audio_format, asked, usage, budget)
+        played = _SampleCounter(recording, self.settings.limits.audio_seconds)
         if asked.pronunciation:
             heard = listener.assess(_whole(played))
         else:
             places = min(self.settings.speech.max_concurrent_requests, MOST_CLIPS)
             clips = cut(played.blocks())
-            stream = side_by_side(listener.listen, clips, places, places + CLIPS_AHEAD, abandon=budget.end)
+            stream = ordered_map(listener.listen, clips, places, places + CLIPS_AHEAD, abandon=budget.end)
             heard = list(_with_progress(stream, recording, budget.name))
         if not any(one.phrases or one.gaps for one in heard):
             played.check_damage()
         return assembled(heard, played.damage(), played.seconds, asked.language)
 
 
-def _with_progress(stream: Iterator[Heard], recording: Recording, name: str) -> Iterator[Heard]:
+def _with_progress(stream: Iterator[ClipResult], recording: Recording, name: str) -> Iterator[ClipResult]:
     """A line in the log for each tenth of a long recording, or each ten minutes where its length is not known."""
     length = recording.duration or 0.0
     step = length / 10 if length else UNKNOWN_STEP
@@ -90,7 +91,7 @@ def _clock(seconds: float) -> str:
     return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
 
 
-class _Played:
+class _SampleCounter:
     """A recording's samples on their way, counted: what the file says of its own length is not believed."""
 
     def __init__(self, recording: Recording, longest: float) -> None:
@@ -129,22 +130,24 @@ class _Played:
         return [Gap(start, duration, DAMAGED) for start, duration in self._recording.lost]
 
 
-class _Listener:
+class _ClipRecognizer:
     """Has the clips of one recording recognised. Shared by the recording's threads."""
 
-    def __init__(self, speech: SpeechClient, audio_format: str, asked: Options, ledger: Ledger, budget: Budget) -> None:
+    def __init__(
+        self, speech: SpeechClient, audio_format: str, asked: RecognitionOptions, usage: Usage, budget: Budget
+    ) -> None:
         self._speech = speech
         self._audio_format = audio_format
         self._asked = asked
-        self._ledger = ledger
+        self._ledger = usage
         self._budget = budget
         self._hopeless: Misconfigured | Exhausted | None = None
         self._looked_again = 0.0
         self._lock = threading.Lock()
 
-    def listen(self, clip: Clip) -> Heard:
+    def listen(self, clip: Clip) -> ClipResult:
         """Sends the clip, and again what its answer does not cover, until all that may be speech is accounted for."""
-        heard = Heard(clip.start, clip.end, clip.overlap)
+        heard = ClipResult(clip.start, clip.end, clip.overlap)
         waiting = deque([clip])
         while waiting:
             piece = waiting.popleft()
@@ -155,11 +158,11 @@ class _Listener:
                 heard.error = error
         return heard
 
-    def assess(self, clip: Clip) -> list[Heard]:
+    def assess(self, clip: Clip) -> list[ClipResult]:
         """One request, whatever it covers: an assessment is of the whole text."""
         if not clip.pcm:
             return []
-        heard, answer = Heard(clip.start, clip.end, clip.overlap), self._ask(clip)
+        heard, answer = ClipResult(clip.start, clip.end, clip.overlap), self._ask(clip)
         if answer.phrase:
             heard.phrases.append(answer.phrase)
         elif answer.status == answers.NO_MATCH:
@@ -176,14 +179,14 @@ class _Listener:
         except (Misconfigured, Exhausted) as error:
             self._hopeless = error
             raise
-        return answer.within(piece.seconds)
+        return answer.clamped(piece.seconds)
 
-    def _account(self, piece: Clip, answer: Answer, heard: Heard) -> tuple[Clip, ...]:
+    def _account(self, piece: Clip, answer: Answer, heard: ClipResult) -> tuple[Clip, ...]:
         """Notes what the answer gives and lacks; what is to be sent again."""
         covered = piece.start + round(answer.covered * SAMPLE_RATE)
         spoken = None
         if phrase := answer.phrase:
-            heard.phrases.append(phrase.moved(piece.start / SAMPLE_RATE))
+            heard.phrases.append(phrase.shifted(piece.start / SAMPLE_RATE))
             if phrase.words:
                 spoken = piece.start + round(phrase.words[-1].end * SAMPLE_RATE)
         again = rests(piece, covered, spoken)
@@ -224,7 +227,7 @@ class _Listener:
             return True
 
 
-def _whole(played: _Played) -> Clip:
+def _whole(played: _SampleCounter) -> Clip:
     """The recording as one clip, for a pronunciation assessment. TooLongForPronunciation."""
     pcm = bytearray()
     for block in played.blocks():

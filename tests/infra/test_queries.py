@@ -76,7 +76,7 @@ def test_what_does_not_fit_is_found(diagnose: Diagnose) -> None:
 
 
 def test_only_what_is_logged_of_a_recording_is_asked_for() -> None:
-    code = "".join(file.read_text() for file in (PROJECT / "transcription").glob("*.py"))
+    code = "".join(file.read_text() for file in (PROJECT / "transcription").rglob("*.py"))
     asked_for = {field for text in QUERIES.values() for field in re.findall(r"\breport\.(\w+)", text)}
     assert {"audioSeconds", "audioSecondsSent", "status", "retries"} <= asked_for <= REPORTED
     for field in asked_for:

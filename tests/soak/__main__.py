@@ -21,10 +21,10 @@ from tests.soak import (
     statuses,
 )
 from tests.soak.canaries import SPEECH_KEY, Canaries
-from tests.soak.ground import Ground
+from tests.soak.harness import Harness
 from tests.soak.report import Result, say, table
 
-BARS: dict[str, Callable[[Ground], Result]] = {
+BARS: dict[str, Callable[[Harness], Result]] = {
     "duplicates": duplicates.run,
     "sockets": sockets.run,
     "statuses": statuses.run,
@@ -48,7 +48,7 @@ def run(bars: Sequence[str], storage: Callable[[], AbstractContextManager[Azurit
         canaries.add(ACCOUNT_KEY, "the storage key")
         for bar in bars:
             with storage() as azurite:
-                results.append(BARS[bar](Ground(azurite.connection_string, canaries, quick)))
+                results.append(BARS[bar](Harness(azurite.connection_string, canaries, quick)))
     for place in sorted(set(canaries.found))[:20]:
         say(f"  FOUND {place}")
     note = "log lines, documents, captions and exceptions searched, for keys, tokens and SAS"

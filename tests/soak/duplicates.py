@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from tests.soak.ground import Content, Ground, Scene, contents, in_turn
+from tests.soak.harness import Content, Harness, SoakApp, contents, in_turn
 from tests.soak.report import Result, Tally
 from transcription.transcriber import Transcriber
 
@@ -54,37 +54,37 @@ class _Passes:
             self._done.add(name)
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     found, recognizer = contents(8)
-    uploads = ground.number(500, 40)
-    with ground.scene(recognizer) as scene:
-        given = in_turn(scene, [f"{number}.wav" for number in range(uploads)], found)
+    uploads = harness.number(500, 40)
+    with harness.app(recognizer) as app:
+        given = in_turn(app, [f"{number}.wav" for number in range(uploads)], found)
         events = [name for name in given for _ in range(EVENTS)]
         random.Random(5).shuffle(events)
-        return _deliver(scene, given, events)
+        return _deliver(app, given, events)
 
 
-def _deliver(scene: Scene, given: dict[str, Content], events: list[str]) -> Result:
-    tally, passes, job = Tally(BAR, len(events)), _Passes(), scene.job()
+def _deliver(app: SoakApp, given: dict[str, Content], events: list[str]) -> Result:
+    tally, passes, job = Tally(BAR, len(events)), _Passes(), app.job()
 
     def event(name: str) -> str | None:
         passes.begin(name)
         try:
-            tries = scene.deliver(lambda: job, name)
+            tries = app.deliver(lambda: job, name)
         finally:
             passes.end(name)
         return f"{name} took {tries} tries" if tries > 1 else None
 
     with passes.counted():
         tally.each(event, events, AT_ONCE)
-    wrong = [problem for name, content in given.items() if (problem := scene.right(name, content))]
-    wrong += scene.strangers(set(given), kinds=())
+    wrong = [problem for name, content in given.items() if (problem := app.right(name, content))]
+    wrong += app.strangers(set(given), kinds=())
     made = passes.made
     if made > len(given) + passes.overlapping:
         wrong.append(f"{made} Speech passes for {len(given)} uploads and {passes.overlapping} overlapping starts")
     for problem in wrong:
         tally.ran(problem)
-    documents = len(scene.documents())
+    documents = len(app.documents())
     return tally.result(
         f"{len(given)} uploads × {EVENTS} events: {documents} documents, {made} Speech passes,"
         f" {passes.overlapping} overlapping starts"

@@ -11,9 +11,9 @@ from local.host.standin import invocation
 from local.host.worker import Worker
 from local.speech import Fault
 from local.tools import PROJECT
-from tests.recordings import made
-from tests.soak.ground import Content, Ground, Scene, app_process, contents
+from tests.soak.harness import Content, Harness, SoakApp, app_process, contents
 from tests.soak.report import Result, Tally
+from tests.support.recordings import made
 
 BAR = "soak in Microsoft's worker code"
 AT_ONCE = 8
@@ -26,19 +26,19 @@ KINDS = ("wav", "again", "wav", "m4a", "again", "gone", "wav", "broken", "thrott
 ENDS = {"m4a": "NothingRecognized", "broken": "UnsupportedAudio"}
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     found, recognizer = contents(4)
-    count = ground.number(10_000, 100)
+    count = harness.number(10_000, 100)
     tally = Tally(BAR, count)
-    with ground.scene(recognizer) as scene, worker(scene) as (process, watched):
-        load = Load(scene, process, watched, found)
+    with harness.app(recognizer) as app, worker(app) as (process, watched):
+        load = Load(app, process, watched, found)
         warm = int(count * WARM_UP)
         tally.each(load.one, range(warm), AT_ONCE)
         before = load.measure()
         tally.each(load.one, range(warm, count), AT_ONCE)
         after = load.measure()
     files, megabytes = after[0] - before[0], after[1] - before[1]
-    if not ground.quick and (abs(files) > MOST_FILES or megabytes > MOST_MEGABYTES):
+    if not harness.quick and (abs(files) > MOST_FILES or megabytes > MOST_MEGABYTES):
         tally.ran(f"{files:+} open files, {megabytes:+.1f} MB")
     kinds = ", ".join(f"{number} {kind}" for kind, number in load.kinds.items())
     return tally.result(
@@ -49,11 +49,11 @@ def run(ground: Ground) -> Result:
 class Load:
     """One invocation after another, of every kind that a day brings."""
 
-    def __init__(self, scene: Scene, process: Worker, watched: BlobTrigger, found: list[Content]) -> None:
+    def __init__(self, app: SoakApp, process: Worker, watched: BlobTrigger, found: list[Content]) -> None:
         self.kinds: Counter[str] = Counter()
-        self._scene, self._process, self._watched, self._found = scene, process, watched, found
+        self._app, self._process, self._watched, self._found = app, process, watched, found
         self._m4a = made("m4a")
-        scene.upload("again.wav", found[0].wav)
+        app.upload("again.wav", found[0].wav)
 
     def one(self, number: int) -> str | None:
         kind = KINDS[number % len(KINDS)]
@@ -61,23 +61,23 @@ class Load:
         name = "again.wav" if kind == "again" else f"{number % 500}.wav"
         content = self._found[0 if kind == "again" else number % len(self._found)]
         if kind == "throttled":
-            self._scene.endpoint.faults.append(Fault.status(429, headers={"Retry-After": "1"}))
+            self._app.endpoint.faults.append(Fault.status(429, headers={"Retry-After": "1"}))
         uploaded = {"wav": content.wav, "throttled": content.wav, "m4a": self._m4a, "broken": content.wav[:50]}
         if kind in uploaded:
-            self._scene.upload(name, uploaded[kind])
+            self._app.upload(name, uploaded[kind])
         elif kind == "gone":
             name = "gone.wav"
         error = self._invoke(name)
         if error or kind == "gone":
             return error
         if kind in ("wav", "throttled", "again"):
-            return self._scene.right(name, content)
-        document = self._scene.read(name)
+            return self._app.right(name, content)
+        document = self._app.read(name)
         came_of_it = document.get("error", {}).get("code", document["status"])
         return None if came_of_it == ENDS[kind] else f"{name} ({kind}): {came_of_it}"
 
     def _invoke(self, name: str) -> str | None:
-        value = {"Connection": "AudioStorage", "ContainerName": self._scene.audio.container_name, "BlobName": name}
+        value = {"Connection": "AudioStorage", "ContainerName": self._app.audio.container_name, "BlobName": name}
         return self._process.invoke(invocation(self._watched, {"blob": value}, {})).result(WAIT_SECONDS)
 
     def measure(self) -> tuple[int, float]:
@@ -89,10 +89,10 @@ class Load:
 
 
 @contextmanager
-def worker(scene: Scene) -> Iterator[tuple[Worker, BlobTrigger]]:
+def worker(app: SoakApp) -> Iterator[tuple[Worker, BlobTrigger]]:
     """The app as it is deployed, and the trigger of its function `transcribe`."""
     python, mode = app_process()
-    environ = {"PATH": os.environ["PATH"], "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan", **scene.environ}
+    environ = {"PATH": os.environ["PATH"], "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan", **app.environ}
     process = Worker(python, mode, PROJECT, environ)
     try:
         functions = process.start()

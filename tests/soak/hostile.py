@@ -14,11 +14,11 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from tests.recordings import FORMATS, SPEECH, made
+from tests.audio.test_container import BOMBS, playlists
 from tests.soak.report import say
-from tests.test_hostile_recordings import BOMBS, playlists
+from tests.support.recordings import FORMATS, SPEECH, made
+from transcription.audio.recording import open_recording
 from transcription.errors import Final
-from transcription.recording import open_recording
 
 LONGEST_AUDIO = 2 * 3600 * 32_000  # bytes of samples: MAX_AUDIO_MINUTES, where the app stops to read
 HEAD_BYTES = 4096

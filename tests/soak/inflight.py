@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from azure.core.exceptions import ResourceNotFoundError
 
-from tests.soak.ground import Content, Ground, Scene, contents
+from tests.soak.harness import Content, Harness, SoakApp, contents
 from tests.soak.report import Result, Tally
 from transcription.job import Job
 
@@ -18,49 +18,49 @@ LONGEST_WORK = 0.25  # seconds within which the other one comes
 CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again")
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     found, recognizer = contents(6)
-    runs = ground.number(300, 24)
-    with ground.scene(recognizer, latency=lambda _: random.uniform(0, SLOWEST)) as scene:
-        job = scene.job(TRANSCRIPT_FORMATS="json,vtt")
+    runs = harness.number(300, 24)
+    with harness.app(recognizer, latency=lambda _: random.uniform(0, SLOWEST)) as app:
+        job = app.job(TRANSCRIPT_FORMATS="json,vtt")
         tally = Tally(BAR, runs)
-        tally.each(lambda number: changed(scene, lambda: job, number, found), range(runs), AT_ONCE)
+        tally.each(lambda number: changed(app, lambda: job, number, found), range(runs), AT_ONCE)
         names = {f"{number}.wav" for number in range(runs)}
-        for stranger in scene.strangers(names):
+        for stranger in app.strangers(names):
             tally.ran(f"{stranger} belongs to nothing")
-        calls = scene.requests
+        calls = app.requests
     return tally.result(f"{runs // len(CHANGES)} each {', '.join(CHANGES)}; {calls} Speech calls")
 
 
-def changed(scene: Scene, job: Callable[[], Job], number: int, found: list[Content]) -> str | None:
+def changed(app: SoakApp, job: Callable[[], Job], number: int, found: list[Content]) -> str | None:
     """Every change brings its own event, delivered while the first is under way or after."""
     name, change, dice = f"{number}.wav", CHANGES[number % len(CHANGES)], random.Random(number)
     before, after, last = dice.sample(found, 3)
-    first = scene.upload(name, before.wav)
-    events = [threading.Thread(target=scene.deliver, args=(job, name))]
+    first = app.upload(name, before.wav)
+    events = [threading.Thread(target=app.deliver, args=(job, name))]
     events[0].start()
     time.sleep(dice.uniform(0, LONGEST_WORK))
     content: Content | None = after
     if change.startswith("deleted"):
-        scene.audio.delete_blob(name)
+        app.audio.delete_blob(name)
         content = None
     for following in {"replaced": [after], "replaced twice": [after, last], "deleted": []}.get(change, [after]):
-        scene.upload(name, following.wav)
+        app.upload(name, following.wav)
         content = following
-        events.append(threading.Thread(target=scene.deliver, args=(job, name)))
+        events.append(threading.Thread(target=app.deliver, args=(job, name)))
         events[-1].start()
         time.sleep(dice.uniform(0, LONGEST_WORK / 2))
     for event in events:
         event.join()
     if content:
-        return scene.right(name, content, scene.etag(name)) or scene.captions_wrong(name)
-    return left_behind(scene, name, before, first)
+        return app.right(name, content, app.etag(name)) or app.captions_wrong(name)
+    return left_behind(app, name, before, first)
 
 
-def left_behind(scene: Scene, name: str, content: Content, etag: str) -> str | None:
+def left_behind(app: SoakApp, name: str, content: Content, etag: str) -> str | None:
     """Nothing, or what was finished before the deletion."""
     try:
-        scene.read(name)
+        app.read(name)
     except ResourceNotFoundError:
         return None
-    return scene.right(name, content, etag)
+    return app.right(name, content, etag)

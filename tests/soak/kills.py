@@ -14,9 +14,9 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from local.host import StandInHost, listener, scan
 from local.tools import PROJECT
-from tests.soak.ground import Content, Ground, Scene, app_process, contents
+from tests.soak.harness import Content, Harness, SoakApp, app_process, contents
 from tests.soak.report import Result, Tally
-from transcription.names import output_name
+from transcription.storage.names import output_name
 
 BAR = "killed and delivered again"
 UPLOADS = 2  # on their way at each kill
@@ -37,20 +37,20 @@ class _Lost(logging.Handler):
         self.count += record.getMessage().startswith("Try ")
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     """Two hosts side by side: most of a round is waiting for a process to start."""
-    kills, lanes = ground.number(100, 3), 2
+    kills, lanes = harness.number(100, 3), 2
     tally, lost = Tally(BAR, kills), _Lost()
     found, recognizer = contents(4)
     log = logging.getLogger("local.host")
     log.addHandler(lost)
 
     def lane(number: int) -> None:
-        with ground.scene(recognizer, latency=lambda _: LATENCY) as scene, host(scene) as running:
+        with harness.app(recognizer, latency=lambda _: LATENCY) as app, host(app) as running:
             killer = Killer(running)
             turns = range(number, kills, lanes)
-            tally.each(lambda turn: killed(scene, killer, turn, found), turns, at_once=1)
-            if strangers := scene.strangers(set(scene.audio.list_blob_names())):
+            tally.each(lambda turn: killed(app, killer, turn, found), turns, at_once=1)
+            if strangers := app.strangers(set(app.audio.list_blob_names())):
                 tally.ran(f"{strangers} belong to nothing")
 
     with (
@@ -64,16 +64,16 @@ def run(ground: Ground) -> Result:
 
 
 @contextmanager
-def host(scene: Scene) -> Iterator[StandInHost]:
+def host(app: SoakApp) -> Iterator[StandInHost]:
     """The app as it is deployed."""
     python, mode = app_process()
     settings = {
         "PATH": os.environ["PATH"],
-        "AzureWebJobsStorage": scene.environ["AudioStorage"],
-        "AzureFunctionsWebHost__hostid": scene.audio.container_name,
+        "AzureWebJobsStorage": app.environ["AudioStorage"],
+        "AzureFunctionsWebHost__hostid": app.audio.container_name,
         "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
         "TRANSCRIPT_FORMATS": "json,vtt",
-        **scene.environ,
+        **app.environ,
     }
     with StandInHost(PROJECT, python, mode, settings) as running:
         yield running
@@ -96,21 +96,21 @@ class Killer:
         self._killed = process
 
 
-def killed(scene: Scene, killer: Killer, turn: int, found: list[Content]) -> str | None:
+def killed(app: SoakApp, killer: Killer, turn: int, found: list[Content]) -> str | None:
     given = {f"{turn}-{number}.wav": found[(turn + number) % len(found)] for number in range(UPLOADS)}
-    etags = {name: scene.upload(name, content.wav) for name, content in given.items()}
+    etags = {name: app.upload(name, content.wav) for name, content in given.items()}
     time.sleep(random.Random(turn).uniform(0, LONGEST_WORK))
     killer.kill()
     deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline and not all(done(scene, name, etag) for name, etag in etags.items()):
+    while time.monotonic() < deadline and not all(done(app, name, etag) for name, etag in etags.items()):
         time.sleep(POLL_SECONDS)
-    wrong = [scene.right(name, content, etags[name]) or scene.captions_wrong(name) for name, content in given.items()]
+    wrong = [app.right(name, content, etags[name]) or app.captions_wrong(name) for name, content in given.items()]
     return "; ".join(filter(None, wrong)) or None
 
 
-def done(scene: Scene, name: str, etag: str) -> bool:
+def done(app: SoakApp, name: str, etag: str) -> bool:
     try:
-        properties = scene.transcripts.get_blob_client(output_name(name)).get_blob_properties()
+        properties = app.transcripts.get_blob_client(output_name(name)).get_blob_properties()
     except ResourceNotFoundError:
         return False
     return bool(properties.metadata["source_etag"] == etag)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from local.tools import PROJECT
-from tests.soak.ground import Ground
+from tests.soak.harness import Harness
 from tests.soak.hostile import files
 from tests.soak.report import Result, Tally
 
@@ -27,11 +27,11 @@ class Seen:
     peak: int = 0  # MB
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     """A share of each kind for each process; in the quick one, every so many-th file."""
     every = {
-        "files": range(0, len(files()), ground.number(1, 8)),
-        "headers": range(ground.number(10_000, 300)),
+        "files": range(0, len(files()), harness.number(1, 8)),
+        "headers": range(harness.number(10_000, 300)),
     }
     tally, seen = Tally(BAR, sum(map(len, every.values()))), Seen()
     with ThreadPoolExecutor(PROCESSES) as pool:

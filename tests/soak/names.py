@@ -4,31 +4,31 @@ from hypothesis import given, settings
 
 from local.speech import Script
 from tests.conftest import hello_world
-from tests.soak.ground import Ground, Scene
+from tests.soak.harness import Harness, SoakApp
 from tests.soak.report import Result, Tally
-from tests.support import murmur, wav
-from tests.test_names import LISTED, names
+from tests.storage.test_names import LISTED, names
+from tests.support.app import murmur, wav
 from transcription.job import Job
-from transcription.names import LONGEST_NAME, output_name, reachable
-from transcription.storage import CAPTION_TYPES
+from transcription.storage.names import LONGEST_NAME, is_reachable, output_name
+from transcription.storage.transcripts import CAPTION_TYPES
 
 BAR = "names"
 RECORDING = wav(murmur(0.2))
 
 
-def run(ground: Ground) -> Result:
-    chosen, count = LISTED[:: ground.number(1, 5)], ground.number(2000, 200)
+def run(harness: Harness) -> Result:
+    chosen, count = LISTED[:: harness.number(1, 5)], harness.number(2000, 200)
     generated = made(count)
     every = [*LISTED, *generated]
     made_up = {output_name(name).removesuffix(".json") for name in every}.difference(every)  # to meet another's output
     tally = Tally(BAR, len(LISTED) + count + len(made_up) + len(chosen))
     taken: dict[str, str] = {}
     tally.each(lambda name: one_output(name, taken), [*every, *made_up], at_once=1)
-    with ground.scene(Script(hello_world)) as scene:
-        job = scene.job()
-        stored = [name for name in chosen if reachable(name)]
-        tally.each(lambda name: told(scene, job, name), stored, at_once=4)
-        documents = len(scene.documents())
+    with harness.app(Script(hello_world)) as app:
+        job = app.job()
+        stored = [name for name in chosen if is_reachable(name)]
+        tally.each(lambda name: told(app, job, name), stored, at_once=4)
+        documents = len(app.documents())
         if documents != len(stored):
             tally.ran(f"{documents} documents for {len(stored)} uploads")
     return tally.result(
@@ -55,14 +55,14 @@ def one_output(name: str, taken: dict[str, str]) -> str | None:
         output = output_name(name, kind)
         if taken.setdefault(output, name) != name:
             return f"{name!r:.80} and {taken[output]!r:.80} have one output"
-        if len(output.encode("utf-16-le")) // 2 > LONGEST_NAME or (reachable(name) and not reachable(output)):
+        if len(output.encode("utf-16-le")) // 2 > LONGEST_NAME or (is_reachable(name) and not is_reachable(output)):
             return f"{name!r:.80} has an output that is no blob's name"
     return None
 
 
-def told(scene: Scene, job: Job, name: str) -> str | None:
-    scene.upload(name, RECORDING)
-    tries = scene.deliver(lambda: job, name)
-    document = scene.read(name)
+def told(app: SoakApp, job: Job, name: str) -> str | None:
+    app.upload(name, RECORDING)
+    tries = app.deliver(lambda: job, name)
+    document = app.read(name)
     right = document["status"] == "Succeeded" and document["source"]["name"] == name and tries == 1
     return None if right else f"{name!r:.80}: {document['status']} in {tries} tries"

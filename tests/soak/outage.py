@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local.speech import Fault
-from tests.soak.ground import Content, FastClock, Ground, Scene, contents, in_turn
+from tests.soak.harness import Content, FastClock, Harness, SoakApp, contents, in_turn
 from tests.soak.report import Result, Tally
 
 BAR = "60 s of 503 and 429"
@@ -23,46 +23,46 @@ ANSWERS = (
 )
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     found, recognizer = contents(4)
-    outages, uploads = ground.number(4, 1), ground.number(AT_ONCE, 8)
+    outages, uploads = harness.number(4, 1), harness.number(AT_ONCE, 8)
     tally = Tally(BAR, len(ANSWERS) * outages * uploads)
     calls = 0
     for what, faults in ANSWERS * outages:
-        with ground.scene(recognizer, FastClock(SPEED)) as scene:
-            given = in_turn(scene, [f"{what} {number}.wav" for number in range(uploads)], found)
-            with out_of_order(scene, faults):
-                tally.each(lambda name: wrong(scene, name, given[name]), given, uploads)  # noqa: B023  # it ends in here
-            calls += scene.requests
+        with harness.app(recognizer, FastClock(SPEED)) as app:
+            given = in_turn(app, [f"{what} {number}.wav" for number in range(uploads)], found)
+            with out_of_order(app, faults):
+                tally.each(lambda name: wrong(app, name, given[name]), given, uploads)  # noqa: B023  # it ends in here
+            calls += app.requests
     return tally.result(
         f"{outages * uploads} recordings each under 503, under 429 and under both: {tally.failed} poisoned;"
         f" {calls} Speech calls"
     )
 
 
-def wrong(scene: Scene, name: str, content: Content) -> str | None:
-    job = scene.job()
-    tries = scene.deliver(lambda: job, name)
-    if problem := scene.right(name, content):
+def wrong(app: SoakApp, name: str, content: Content) -> str | None:
+    job = app.job()
+    tries = app.deliver(lambda: job, name)
+    if problem := app.right(name, content):
         return problem
-    document = scene.read(name)
+    document = app.read(name)
     met = document["recognition"]["requests"] > len(document["phrases"])
     return f"{name} took {tries} deliveries, outage met: {met}" if tries > 1 or not met else None
 
 
 @contextmanager
-def out_of_order(scene: Scene, faults: list[Fault]) -> Iterator[None]:
-    """For SECONDS of the scene's clock from now on, and from then on no more."""
+def out_of_order(app: SoakApp, faults: list[Fault]) -> Iterator[None]:
+    """For SECONDS of the app's clock from now on, and from then on no more."""
     over = threading.Event()
-    ends = scene.clock.monotonic() + SECONDS
+    ends = app.clock.monotonic() + SECONDS
     turns = itertools.cycle(faults)
 
     def feed() -> None:
-        while scene.clock.monotonic() < ends and not over.is_set():
-            while len(scene.endpoint.faults) < 4 * AT_ONCE:
-                scene.endpoint.faults.append(next(turns))
+        while app.clock.monotonic() < ends and not over.is_set():
+            while len(app.endpoint.faults) < 4 * AT_ONCE:
+                app.endpoint.faults.append(next(turns))
             over.wait(0.002)
-        scene.endpoint.faults.clear()
+        app.endpoint.faults.clear()
 
     feeder = threading.Thread(target=feed, daemon=True)
     feeder.start()

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from tests.broken_exchange import AFTER, BEFORE, DURING, SocketFault
-from tests.faultproxy import FaultProxy
-from tests.soak.ground import Content, FastClock, Ground, Scene, contents
+from tests.soak.harness import Content, FastClock, Harness, SoakApp, contents
 from tests.soak.report import Result, Tally
-from transcription import speech, storage_account
+from tests.support.broken_exchange import AFTER, BEFORE, DURING, SocketFault
+from tests.support.fault_proxy import FaultProxy
+from transcription.speech import client
+from transcription.storage import account
 
 BAR = "socket faults"
 AT_ONCE = 24
@@ -73,11 +74,11 @@ class Case:
         return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def cases(ground: Ground) -> list[Case]:
+def cases(harness: Harness) -> list[Case]:
     """The rarest of them first, so that the slow ones are not all at the end."""
     return [
         Case(side, kind, when, number)
-        for number in range(ground.number(20, 1))
+        for number in range(harness.number(20, 1))
         for side in SIDES
         for kind, moments in KINDS.items()
         for when in moments
@@ -85,18 +86,18 @@ def cases(ground: Ground) -> list[Case]:
     ]
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     found, recognizer = contents(4, 7.0)
-    every = cases(ground)
-    with authority() as tls, impatient(), ground.scene(recognizer, FastClock(20)) as scene:
-        storages = [ground.shared_access(), ground.connection]
-        clips = [undisturbed(scene, content) for content in found]
+    every = cases(harness)
+    with authority() as tls, impatient(), harness.app(recognizer, FastClock(20)) as app:
+        storages = [harness.shared_access(), harness.connection]
+        clips = [undisturbed(app, content) for content in found]
         tally = Tally(BAR, len(every))
         tried = Counts()
 
         def one(case: Case) -> str | None:
             at = case.number % len(found)
-            return meet(scene, case, found[at], clips[at], tls, storages[case.number % 2], tried)
+            return meet(app, case, found[at], clips[at], tls, storages[case.number % 2], tried)
 
         tally.each(one, every, AT_ONCE)
         if tried.met < len(every):
@@ -123,29 +124,29 @@ class Counts:
             self.again += again
 
 
-def undisturbed(scene: Scene, content: Content) -> int:
+def undisturbed(app: SoakApp, content: Content) -> int:
     """How many requests this recording takes where all is well."""
     name = f"undisturbed {hash(content)}"
-    scene.upload(name, content.wav)
-    scene.run(name)
-    assert scene.right(name, content) is None
-    return int(scene.read(name)["recognition"]["requests"])
+    app.upload(name, content.wav)
+    app.run(name)
+    assert app.right(name, content) is None
+    return int(app.read(name)["recognition"]["requests"])
 
 
 def meet(
-    scene: Scene, case: Case, content: Content, clips: int, tls: ssl.SSLContext, connection: str, tried: Counts
+    app: SoakApp, case: Case, content: Content, clips: int, tls: ssl.SSLContext, connection: str, tried: Counts
 ) -> str | None:
     """One recording with one fault on its way; what is wrong in the end."""
     name = f"{case.side} {case.kind} {case.when} {case.number}.wav"
-    scene.upload(name, content.wav)
+    app.upload(name, content.wav)
     with ExitStack() as proxies:
         if case.side == "storage":
-            to_speech = proxies.enter_context(FaultProxy(address(scene.endpoint.url)))
+            to_speech = proxies.enter_context(FaultProxy(address(app.endpoint.url)))
             faulty = proxies.enter_context(FaultProxy(address(connection.partition("BlobEndpoint=")[2])))
             connection = through(connection, faulty)
         else:
             secure = tls if "TLS" in case.side else None
-            faulty = to_speech = proxies.enter_context(FaultProxy(address(scene.endpoint.url), secure))
+            faulty = to_speech = proxies.enter_context(FaultProxy(address(app.endpoint.url), secure))
         changes = {
             "AudioStorage": connection,
             "AZURE_SPEECH_ENDPOINT": f"{'https://localhost' if 'TLS' in case.side else 'http://127.0.0.1'}"
@@ -154,26 +155,26 @@ def meet(
             "AZURE_SPEECH_AUTH": "token" if case.number % 4 == 1 and case.kind != "wrong length" else "key",
             "TRANSCRIPT_FORMATS": "json,vtt",
         }
-        job = scene.job(**changes)
+        job = app.job(**changes)
         faulty.set(case.fault(clips))
-        tries = scene.deliver(lambda: job, name)
+        tries = app.deliver(lambda: job, name)
         faulty.clear()
         calls = sum(b"/recognition/" in head for head in to_speech.heads)
-        problem = scene.right(name, content)
+        problem = app.right(name, content)
         if problem and case.kind == "401" and "Configuration" in problem:  # as it should be: for somebody to mend
-            tries += scene.deliver(lambda: job, name)
-            problem = scene.right(name, content)
+            tries += app.deliver(lambda: job, name)
+            problem = app.right(name, content)
         tried.add(faulty.met, calls, clips, tries - 1)
     if problem:
-        return f"{case}: {problem}, {tries} tries; {_seen(scene, name, content)}"
+        return f"{case}: {problem}, {tries} tries; {_seen(app, name, content)}"
     return f"{case}: {calls} Speech calls for {clips} clips" if calls > 2 * clips else None
 
 
-def _seen(scene: Scene, name: str, content: Content) -> str:
+def _seen(app: SoakApp, name: str, content: Content) -> str:
     """Where it went wrong: whether storage holds what was uploaded, and how much of what the endpoint got is of it."""
-    stored = scene.audio.download_blob(name).readall() == content.wav
-    ids = scene.read(name).get("recognition", {}).get("connectionIds", [])
-    heard = [request for request in list(scene.endpoint.received) if request.query.get("X-ConnectionId") in ids]
+    stored = app.audio.download_blob(name).readall() == content.wav
+    ids = app.read(name).get("recognition", {}).get("connectionIds", [])
+    heard = [request for request in list(app.endpoint.received) if request.query.get("X-ConnectionId") in ids]
     parts = [(len(request.audio), content.wav.find(request.audio[44:]), request.status) for request in heard]
     return f"stored as uploaded: {stored}; received (bytes, place, status): {parts}"
 
@@ -214,7 +215,7 @@ def impatient() -> Iterator[None]:
         "read_timeout": PATIENCE,
     }
     with (
-        mock.patch.multiple(speech, CONNECT_SECONDS=PATIENCE, SILENT_SECONDS=PATIENCE, LONGEST_EXCHANGE=5 * PATIENCE),
-        mock.patch.dict(storage_account.CLIENT_OPTIONS, quick),
+        mock.patch.multiple(client, CONNECT_SECONDS=PATIENCE, SILENT_SECONDS=PATIENCE, LONGEST_EXCHANGE=5 * PATIENCE),
+        mock.patch.dict(account.CLIENT_OPTIONS, quick),
     ):
         yield

@@ -18,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from infra import redrive
 from local.speech import Fault
-from tests.soak.ground import TRIES, Content, FastClock, Ground, Scene, contents
+from tests.soak.harness import TRIES, Content, FastClock, Harness, SoakApp, contents
 from tests.soak.report import Result, Tally, say
-from tests.support import spoken
+from tests.support.app import spoken
 
 BAR = "stateful random runs"
 STEPS = 30
@@ -52,7 +52,7 @@ class Counts:
 class Uploads(RuleBasedStateMachine):
     """What is uploaded, what events are on their way, and the documents that must come of them."""
 
-    scene: ClassVar[Scene]
+    app: ClassVar[SoakApp]
     contents: ClassVar[list[Content]]
 
     def __init__(self) -> None:
@@ -61,15 +61,15 @@ class Uploads(RuleBasedStateMachine):
         self.ever: dict[tuple[str, str], Content] = {}
         self.events: list[str] = []
         self.refused: set[str] = set()
-        self.job = self.scene.job(TRANSCRIPT_FORMATS="json,vtt")
+        self.job = self.app.job(TRANSCRIPT_FORMATS="json,vtt")
 
     @initialize()
     def begin(self) -> None:
         Counts.examples += 1
         if Counts.examples % 40 == 0:
             say(f"  {BAR}: {Counts.examples} runs, {Counts.steps} steps")
-        self.scene.endpoint.faults.clear()
-        for container in (self.scene.audio, self.scene.transcripts):
+        self.app.endpoint.faults.clear()
+        for container in (self.app.audio, self.app.transcripts):
             for name in list(container.list_blob_names()):
                 container.delete_blob(name)
 
@@ -78,7 +78,7 @@ class Uploads(RuleBasedStateMachine):
         """New, or in place of what is there."""
         Counts.steps += 1
         content = self.contents[number]
-        etag = self.scene.upload(name, content.wav)
+        etag = self.app.upload(name, content.wav)
         self.there[name] = self.ever[name, etag] = content
         self.events.append(name)
 
@@ -86,7 +86,7 @@ class Uploads(RuleBasedStateMachine):
     def delete(self, name: str) -> None:
         Counts.steps += 1
         if self.there.pop(name, None):
-            self.scene.audio.delete_blob(name)
+            self.app.audio.delete_blob(name)
 
     @rule(dice=st.randoms(use_true_random=False))
     def deliver(self, dice: random.Random) -> None:
@@ -106,8 +106,8 @@ class Uploads(RuleBasedStateMachine):
         """The process dies under it; the host delivers to the next process."""
         Counts.steps += 1
         with contextlib.suppress(Died), dying(requests):
-            self.job.run(self.scene.audio.container_name, name)
-        self.job = self.scene.job(TRANSCRIPT_FORMATS="json,vtt")
+            self.job.run(self.app.audio.container_name, name)
+        self.job = self.app.job(TRANSCRIPT_FORMATS="json,vtt")
         self.events.append(name)
         self._sane(name)
 
@@ -115,16 +115,16 @@ class Uploads(RuleBasedStateMachine):
     def fault(self, kind: str) -> None:
         """Meets the next recognitions."""
         Counts.steps += 1
-        self.scene.endpoint.faults.extend(FAULTS[kind])
+        self.app.endpoint.faults.extend(FAULTS[kind])
 
     @rule(name=st.sampled_from(NAMES))
     def give_up(self, name: str) -> None:
         """The host is out of tries, for whatever reason. A document of what is there by now stays."""
         Counts.steps += 1
         before = self._sane(name)
-        self.job.abandon(self.scene.message(name, "0x8D0"))
+        self.job.abandon(self.app.message(name, "0x8D0"))
         after = self._sane(name)
-        if before and name in self.there and before["source"]["etag"] == self.scene.etag(name):
+        if before and name in self.there and before["source"]["etag"] == self.app.etag(name):
             assert after == before, f"{name}: {after} in place of {before}"
 
     @rule()
@@ -134,22 +134,20 @@ class Uploads(RuleBasedStateMachine):
 
     def _redrive(self) -> None:
         """Its copies are new uploads of the same content, with events of their own."""
-        environ = {
-            name: self.scene.environ[name] for name in ("AudioStorage", "AUDIO_CONTAINER", "TRANSCRIPT_CONTAINER")
-        }
+        environ = {name: self.app.environ[name] for name in ("AudioStorage", "AUDIO_CONTAINER", "TRANSCRIPT_CONTAINER")}
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
             assert redrive.main([], environ) == 0, said.getvalue()
-        self.scene.canaries.look(said.getvalue(), "what redrive says")
+        self.app.canaries.look(said.getvalue(), "what redrive says")
         for name, content in self.there.items():
-            etag = self.scene.etag(name)
+            etag = self.app.etag(name)
             if (name, etag) not in self.ever:
                 self.ever[name, etag] = content
                 self.events.append(name)
 
     def _deliver(self, name: str) -> None:
-        if self.scene.deliver(lambda: self.job, name) > TRIES:
-            self.job.abandon(self.scene.message(name, "0x8D0"))
+        if self.app.deliver(lambda: self.job, name) > TRIES:
+            self.job.abandon(self.app.message(name, "0x8D0"))
         self._sane(name)
 
     def _sane(self, name: str) -> Any:
@@ -157,7 +155,7 @@ class Uploads(RuleBasedStateMachine):
         wrong. The document, if there is one.
         """
         try:
-            document = self.scene.read(name)
+            document = self.app.read(name)
         except ResourceNotFoundError:
             return None
         content = self.ever[name, document["source"]["etag"]]
@@ -168,24 +166,22 @@ class Uploads(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When all events are delivered, and what failed was delivered again: one right document for each upload."""
-        self.scene.endpoint.faults.clear()
+        self.app.endpoint.faults.clear()
         while self.events:
             self._deliver(self.events.pop())
         self._redrive()
         while self.events:
             self._deliver(self.events.pop())
         wrong = [self._wrong(name, content) for name, content in self.there.items()]
-        wrong += self.scene.strangers(set(NAMES), kinds=("vtt",))
+        wrong += self.app.strangers(set(NAMES), kinds=("vtt",))
         assert not any(wrong), wrong
 
     def _wrong(self, name: str, content: Content) -> str | None:
-        document = self.scene.read(name)
+        document = self.app.read(name)
         reasons = {document.get("error", {}).get("code"), *(gap["reason"] for gap in document["gaps"])}
         if reasons & TRULY_FINAL:
-            return (
-                None if document["source"]["etag"] == self.scene.etag(name) else f"{name}: refused, and of old content"
-            )
-        return self.scene.right(name, content, self.scene.etag(name)) or self.scene.captions_wrong(name)
+            return None if document["source"]["etag"] == self.app.etag(name) else f"{name}: refused, and of old content"
+        return self.app.right(name, content, self.app.etag(name)) or self.app.captions_wrong(name)
 
 
 @contextlib.contextmanager
@@ -202,18 +198,18 @@ def dying(requests: int) -> Iterator[None]:
         yield
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     found, recognizer = contents(4, 4.5)
-    runs = ground.number(250, 6)  # of up to STEPS each
+    runs = harness.number(250, 6)  # of up to STEPS each
     Counts.steps = Counts.examples = 0
     tally = Tally(BAR, runs)
-    with ground.scene(recognizer, FastClock(SPEED)) as scene:
-        Uploads.scene, Uploads.contents = scene, found
+    with harness.app(recognizer, FastClock(SPEED)) as app:
+        Uploads.app, Uploads.contents = app, found
         problem = _explore(runs)
         for number in range(max(1, Counts.examples)):
             tally.ran(problem if number == 0 else None)
-        calls = scene.requests
-    if not ground.quick and Counts.steps < LEAST_STEPS:
+        calls = app.requests
+    if not harness.quick and Counts.steps < LEAST_STEPS:
         tally.ran(f"{Counts.steps} steps, and not {LEAST_STEPS}")
     return tally.result(f"{Counts.steps} steps in {Counts.examples} runs of up to {STEPS}; {calls} Speech calls")
 

@@ -8,16 +8,16 @@ from email.utils import format_datetime
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.soak.canaries import SPEECH_KEY
-from tests.soak.ground import Ground
+from tests.soak.harness import Harness
 from tests.soak.report import Result, Tally
 from tests.soak.sockets import authority
-from tests.support import FakeClock, app_settings, murmur
-from transcription.encoding import encoded
+from tests.support.app import FakeClock, app_settings, murmur
+from transcription.clock import Budget
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, TranscriptionError
-from transcription.pacing import Budget
-from transcription.settings import Settings
-from transcription.speech import Options, SpeechClient
-from transcription.transcript import Ledger
+from transcription.settings.app import Settings
+from transcription.speech.client import RecognitionOptions, SpeechClient
+from transcription.speech.encoding import encoded
+from transcription.transcript.model import Usage
 
 BAR = "status codes × Retry-After"
 BUDGET = 600.0  # seconds
@@ -61,9 +61,9 @@ def cells(clock: FakeClock) -> list[Cell]:
     ]
 
 
-def run(ground: Ground) -> Result:
+def run(harness: Harness) -> Result:
     every = cells(FakeClock())
-    chosen = every[:: ground.number(1, 3)]
+    chosen = every[:: harness.number(1, 3)]
     statuses = [*PASSING, *FINAL]
     runs = [(cell, status, secure) for secure in (False, True) for cell in chosen for status in statuses]
     tally = Tally(BAR, len(runs))
@@ -101,7 +101,9 @@ class Service:
 
     def _recognize(self) -> TranscriptionError | None:
         try:
-            self.client.recognize(self.audio, Options("en-US", "masked"), Ledger(), Budget(self.clock, BUDGET, "a.wav"))
+            self.client.recognize(
+                self.audio, RecognitionOptions("en-US", "masked"), Usage(), Budget(self.clock, BUDGET, "a.wav")
+            )
         except TranscriptionError as error:
             return error
         return None

@@ -1,0 +1,97 @@
+"""Whatever address of a Speech resource people have at hand leads to the right URLs."""
+
+import pytest
+
+from transcription.settings.endpoint import Endpoint
+
+PATH = "/speech/recognition/conversation/cognitiveservices/v1"
+
+
+@pytest.mark.parametrize(
+    ("region", "speech", "token"),
+    [
+        ("westeurope", "westeurope.stt.speech.microsoft.com", "westeurope.api.cognitive.microsoft.com"),
+        (" EastUS ", "eastus.stt.speech.microsoft.com", "eastus.api.cognitive.microsoft.com"),
+        ("usgovvirginia", "usgovvirginia.stt.speech.azure.us", "usgovvirginia.api.cognitive.microsoft.us"),
+        ("chinaeast2", "chinaeast2.stt.speech.azure.cn", "chinaeast2.api.cognitive.azure.cn"),
+    ],
+)
+def test_a_region_leads_to_its_clouds_hosts(region: str, speech: str, token: str) -> None:
+    endpoint = Endpoint.of_region(region)
+    assert endpoint.recognition_url == f"https://{speech}{PATH}"
+    assert endpoint.token_url == f"https://{token}/sts/v1.0/issueToken"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://westeurope.api.cognitive.microsoft.com",
+        "https://westeurope.api.cognitive.microsoft.com/sts/v1.0/issuetoken",
+        "https://WestEurope.stt.speech.microsoft.com/",
+        f"https://westeurope.stt.speech.microsoft.com{PATH}",
+        "https://westeurope.stt.speech.microsoft.com.",
+    ],
+)
+def test_every_address_of_a_region_is_understood_as_the_region(address: str) -> None:
+    assert Endpoint.of_address(address) == Endpoint.of_region("westeurope")
+
+
+def test_sovereign_hosts_keep_their_cloud() -> None:
+    assert Endpoint.of_address("https://eastus.stt.speech.azure.us").token_url.startswith(
+        "https://eastus.api.cognitive.microsoft.us/"
+    )
+    assert Endpoint.of_address("https://usgovarizona.api.cognitive.microsoft.us") == Endpoint.of_region("usgovarizona")
+    assert Endpoint.of_address("https://chinanorth3.stt.speech.azure.cn") == Endpoint.of_region("chinanorth3")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://mine.cognitiveservices.azure.com",
+        "https://mine.cognitiveservices.azure.com/stt/",
+        "https://mine.cognitiveservices.azure.com/STT",
+        f"https://mine.cognitiveservices.azure.com/stt{PATH.replace('conversation', 'interactive')}",
+    ],
+)
+def test_a_custom_domain_has_stt_before_the_path_once(address: str) -> None:
+    endpoint = Endpoint.of_address(address)
+    assert endpoint.recognition_url == f"https://mine.cognitiveservices.azure.com/stt{PATH}"
+    assert endpoint.token_url == "https://mine.cognitiveservices.azure.com/sts/v1.0/issueToken"
+
+
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:8080", "http://localhost:1", "https://localhost:8443", "http://[::1]:80"]
+)
+def test_loopback_is_taken_as_it_is(base: str) -> None:
+    endpoint = Endpoint.of_address(base)
+    assert endpoint.recognition_url == base + PATH
+    assert endpoint.token_url == base + "/sts/v1.0/issueToken"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://mine.cognitiveservices.azure.com",
+        "http://127.0.0.1.example.com",
+        "http://10.0.0.1",
+        "https://user:password@mine.example.com",
+        "https://mine.example.com?key=1",
+        "https://",
+        "mine.example.com",
+        "https://x_y.stt.speech.microsoft.com",
+        "https://h:99999",
+        "https://h:abc",
+        "https://my host",
+        "https://a..b",
+        "https://<name>.cognitiveservices.azure.com",
+        "https://[::1",
+    ],
+)
+def test_what_is_no_safe_base_url_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match=r"URL|region"):
+        Endpoint.of_address(address)
+
+
+def test_a_path_that_looks_like_a_host_changes_nothing() -> None:
+    address = "https://mine.example.com/x.stt.speech.microsoft.com"
+    assert Endpoint.of_address(address).recognition_url == f"{address}/stt{PATH}"

@@ -1,0 +1,454 @@
+"""The Speech client against the local endpoint, over real sockets, plain and with TLS."""
+
+import json
+import logging
+import threading
+import time
+from datetime import timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.speech import Fault, Script, SpeechEndpoint, Word
+from tests.conftest import hello_world
+from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur
+from transcription.clock import Budget, SystemClock
+from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
+from transcription.settings.app import Settings
+from transcription.speech.answers import Answer
+from transcription.speech.client import LONGEST_ANSWER, RecognitionOptions, SpeechClient
+from transcription.speech.encoding import as_wav
+from transcription.speech.transport import CHUNK_BYTES
+from transcription.transcript.model import Usage
+
+AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+CLIP = as_wav(murmur(2.0))
+MINUTE = as_wav(murmur(1.0) * 60)
+
+
+class Caller:
+    """A client of one endpoint, with the recording's usage and budget at hand."""
+
+    def __init__(self, endpoint: SpeechEndpoint, clock: FakeClock, **changes: str | None) -> None:
+        values = {"AZURE_SPEECH_ENDPOINT": endpoint.url, "AZURE_SPEECH_REGION": None, **changes}
+        self.client = SpeechClient(Settings.read(app_settings(**values)).speech, clock)
+        self.usage = Usage()
+        self.budget = Budget(clock, 600, "a.wav")
+        self.options = RecognitionOptions("en-US", "masked")
+
+    def __call__(self, audio: object = CLIP) -> Answer:
+        assert isinstance(audio, type(CLIP))
+        return self.client.recognize(audio, self.options, self.usage, self.budget)
+
+
+@pytest.fixture(params=["plain", "tls"])
+def either(request: pytest.FixtureRequest) -> SpeechEndpoint:
+    endpoint: SpeechEndpoint = request.getfixturevalue("endpoint" if request.param == "plain" else "tls_endpoint")
+    return endpoint
+
+
+def test_a_clip_becomes_a_phrase_with_words(either: SpeechEndpoint, clock: FakeClock) -> None:
+    answer = Caller(either, clock)()
+    assert answer.phrase is not None
+    assert answer.phrase.text == "Hello world."
+    assert [word.text for word in answer.phrase.words] == ["hello", "world"]
+    assert answer.phrase.words[1].offset == pytest.approx(1.0)
+
+
+def test_a_request_is_what_the_service_documents(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(endpoint, clock)
+    caller(MINUTE)
+    (sent,) = endpoint.received
+    assert sent.path == "/speech/recognition/conversation/cognitiveservices/v1"
+    assert sent.headers["content-type"] == "audio/wav; codecs=audio/pcm; samplerate=16000"
+    assert sent.headers["accept"] == "application/json"
+    assert sent.headers["expect"] == "100-continue"
+    assert sent.headers["transfer-encoding"] == "chunked"
+    assert sent.headers["ocp-apim-subscription-key"] == SPEECH_KEY
+    assert "authorization" not in sent.headers
+    assert sent.audio == MINUTE.header + MINUTE.body
+    assert sent.chunks == -(-len(sent.audio) // CHUNK_BYTES)
+    assert sent.query == {
+        "language": "en-US",
+        "format": "detailed",
+        "profanity": "masked",
+        "wordLevelTimestamps": "true",
+        "X-ConnectionId": caller.usage.connection_ids[0],
+    }
+
+
+def test_every_setting_reaches_the_query(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(
+        endpoint, clock, SPEECH_FORMAT="simple", AZURE_SPEECH_ENDPOINT_ID="model 1", AZURE_SPEECH_QUERY="a.b=c%26d&e="
+    )
+    caller.options = RecognitionOptions("fr-FR", "raw")
+    caller()
+    query = endpoint.received[0].query
+    assert (query["language"], query["format"], query["profanity"]) == ("fr-FR", "simple", "raw")
+    assert (query["cid"], query["a.b"], query["e"]) == ("model 1", "c&d", "")
+    assert "wordLevelTimestamps" not in query
+
+
+def test_one_connection_serves_one_request_after_the_other(either: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(either, clock)
+    for _ in range(5):
+        caller()
+    assert either.connections == 1
+
+
+def test_times_as_strings_are_understood(clock: FakeClock) -> None:
+    with SpeechEndpoint(Script(hello_world), key=SPEECH_KEY, ticks_as_strings=True) as endpoint:
+        phrase = Caller(endpoint, clock)().phrase
+    assert phrase is not None
+    assert phrase.words[0].offset == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("abrupt", [False, True])
+@pytest.mark.parametrize("early", [0, 100_000])
+def test_a_refused_key_is_one_clear_error_even_while_the_body_is_being_sent(
+    either: SpeechEndpoint, clock: FakeClock, early: int, abrupt: bool
+) -> None:
+    body = b'{"error": {"code": "401", "message": "Access denied for ' + SPEECH_KEY.encode() + b'."}}'
+    for _ in range(10):
+        either.faults.append(Fault.early(401, body, body_bytes=early, abrupt=abrupt))
+        caller = Caller(either, clock)
+        with pytest.raises(Misconfigured) as caught:
+            caller(MINUTE)
+        assert "key was refused" in str(caught.value)
+        assert "Access denied for ***" in str(caught.value)
+        assert "AZURE_SPEECH_KEY" in str(caught.value)
+        assert SPEECH_KEY not in repr(caught.value)
+        assert caller.usage.requests == 1
+    assert clock.slept == []
+
+
+def test_an_early_429_is_waited_out_as_it_asks(either: SpeechEndpoint, clock: FakeClock) -> None:
+    either.faults.append(Fault.early(429, b"slow down", {"Retry-After": "7"}, body_bytes=70_000, abrupt=True))
+    assert Caller(either, clock)(MINUTE).phrase is not None
+    assert clock.slept == [7.0]
+
+
+def test_every_try_sends_the_whole_body_anew(either: SpeechEndpoint, clock: FakeClock) -> None:
+    either.faults.extend([Fault.status(503), Fault.reset("during"), Fault.close(), Fault.none()])
+    caller = Caller(either, clock)
+    assert caller(MINUTE).phrase is not None
+    first, _, third, last = either.received
+    assert first.audio == third.audio == last.audio == MINUTE.header + MINUTE.body
+    assert caller.usage.requests == 4
+    assert len(set(caller.usage.connection_ids)) == 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.reset("before"),
+        Fault.reset("during"),
+        Fault.reset("after"),
+        Fault.close(),
+        Fault.truncated(),
+        Fault.cut_json(),
+        Fault.empty(),
+        Fault.garbage(),
+        Fault.document({"RecognitionStatus": "Error"}),
+        *(Fault.status(status) for status in (408, 429, 500, 502, 503, 504)),
+    ],
+    ids=repr,
+)
+def test_what_may_pass_is_tried_again(either: SpeechEndpoint, clock: FakeClock, fault: Fault) -> None:
+    either.faults.append(fault)
+    answer = Caller(either, clock)(MINUTE)
+    assert answer.phrase is not None
+    assert answer.phrase.text == "Hello world."
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.parametrize("status", [400, 402, 405, 413, 415])
+def test_what_the_service_refuses_is_final(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
+    endpoint.faults.append(Fault.status(status, b"Invalid  audio\r\nformat"))
+    with pytest.raises(RequestRefused, match=f"answered {status}: Invalid audio format"):
+        Caller(endpoint, clock)()
+    assert len(endpoint.received) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_the_deployer_must_put_right_is_said_and_not_retried(
+    endpoint: SpeechEndpoint, clock: FakeClock, status: int
+) -> None:
+    endpoint.faults.append(Fault.status(status, b"Quota exceeded"))
+    with pytest.raises(Misconfigured, match="Quota exceeded"):
+        Caller(endpoint, clock)()
+    assert len(endpoint.received) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_said_and_not_followed(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
+    with SpeechEndpoint(Script(hello_world)) as elsewhere:
+        target = elsewhere.url + "/speech/recognition/conversation/cognitiveservices/v1"
+        endpoint.faults.append(Fault.redirect(target, status))
+        with pytest.raises(Misconfigured, match=f"{status}, to go to {target}"):
+            Caller(endpoint, clock)()
+        assert elsewhere.received == [], "it would take the key along"
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_retry_after_is_honoured_where_it_is_a_time_ahead(
+    endpoint: SpeechEndpoint, clock: FakeClock, status: int
+) -> None:
+    def waited(retry_after: str | None) -> float:
+        clock.slept.clear()
+        headers = {} if retry_after is None else {"Retry-After": retry_after}
+        endpoint.faults.append(Fault.status(status, headers=headers))
+        Caller(endpoint, clock)()
+        (slept,) = clock.slept
+        return slept
+
+    assert waited("9") == 9.0
+    assert waited(format_datetime(clock.now() + timedelta(seconds=40), usegmt=True)) == pytest.approx(40, abs=1)
+    for backoff in (
+        None,
+        "",
+        "0",
+        "-5",
+        "soon",
+        "1e3",
+        AGES_AHEAD,
+        format_datetime(clock.now() - timedelta(seconds=40)),
+    ):
+        assert 0.75 <= waited(backoff) <= 1.25
+
+
+@pytest.mark.parametrize("retry_after", ["601", "99999999999999999999"])
+def test_a_retry_after_beyond_the_budget_ends_the_tries_at_once(
+    endpoint: SpeechEndpoint, clock: FakeClock, retry_after: str
+) -> None:
+    endpoint.faults.append(Fault.status(429, b"busy", {"Retry-After": retry_after}))
+    with pytest.raises(Exhausted, match="429: busy"):
+        Caller(endpoint, clock)()
+    assert clock.slept == []
+    assert len(endpoint.received) == 1
+
+
+def test_a_token_is_fetched_once_and_sent_instead_of_the_key(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")
+    caller()
+    caller()
+    issued, first, second = endpoint.received
+    assert (issued.path, issued.audio) == ("/sts/v1.0/issueToken", b"")
+    assert first.headers["authorization"] == second.headers["authorization"]
+    assert "ocp-apim-subscription-key" not in first.headers
+
+
+def test_a_refused_token_is_renewed_once(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")
+    caller()
+    endpoint.revoke_tokens()
+    assert caller().phrase is not None
+    assert [request.status for request in endpoint.received] == [200, 200, 401, 200, 200]
+    assert clock.slept == []
+
+
+def test_a_key_that_buys_no_token_is_a_configuration_error(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token", AZURE_SPEECH_KEY="wrong-but-still-secret")
+    with pytest.raises(Misconfigured, match="The key was refused") as caught:
+        caller()
+    assert "wrong-but-still-secret" not in str(caught.value)
+    assert len(endpoint.received) == 1
+
+
+def test_a_token_endpoint_that_is_down_is_tried_again(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    path = "/sts/v1.0/issueToken"
+    endpoint.faults.extend([Fault.status(503).at(path), Fault.empty().at(path), Fault.reset().at(path)])
+    assert Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")().phrase is not None
+    assert len(clock.slept) == 3
+
+
+def test_a_certificate_nobody_trusts_is_a_configuration_error(
+    tls_endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    with pytest.raises(Misconfigured, match="certificate"):
+        Caller(tls_endpoint, clock)()
+
+
+def test_an_endpoint_that_is_not_there_is_tried_until_the_budget_is_gone(clock: FakeClock) -> None:
+    with SpeechEndpoint(Script(hello_world)) as endpoint:
+        caller = Caller(endpoint, clock)
+    with pytest.raises(Exhausted, match="ConnectionRefusedError: Connection refused"):
+        caller()
+    assert caller.usage.requests > 5
+
+
+def test_no_more_requests_are_in_flight_than_the_setting_allows(clock: FakeClock) -> None:
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def words(pcm: bytes, language: str) -> list[Word]:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        threading.Event().wait(0.02)
+        with lock:
+            now[0] -= 1
+        return [Word("hello", 0.1, 0.4)]
+
+    with SpeechEndpoint(Script(words), key=SPEECH_KEY) as endpoint:
+        caller = Caller(endpoint, clock, SPEECH_MAX_CONCURRENT_REQUESTS="3")
+        threads = [threading.Thread(target=caller) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert len(endpoint.received) == 12
+        assert endpoint.connections == 3
+    assert most[0] == 3
+
+
+def test_no_secret_is_in_what_is_logged_or_raised(
+    endpoint: SpeechEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    raised: list[Exception] = []
+    caplog.set_level(logging.DEBUG)
+    for fault in (Fault.reset("during"), Fault.status(500), Fault.status(400), Fault.status(401), Fault.garbage()):
+        endpoint.faults.append(fault)
+        caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")
+        try:
+            caller()
+        except (RequestRefused, Misconfigured) as error:
+            raised.append(error)
+    tokens = {request.headers["authorization"][7:] for request in endpoint.received if request.query}
+    assert tokens
+    assert [type(error) for error in raised] == [RequestRefused]
+    assert raised[0].__cause__ is None, "a cause would carry the request, and so the key"
+    for secret in (SPEECH_KEY, *tokens):
+        assert secret not in caplog.text + repr(raised)
+
+
+def test_an_error_that_repeats_the_token_does_not_bring_it_into_a_message(
+    endpoint: SpeechEndpoint, clock: FakeClock
+) -> None:
+    caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")
+    caller()
+    token = endpoint.received[-1].headers["authorization"][7:]
+    endpoint.faults.append(Fault.status(400, f"bad token {token} !".encode()))
+    with pytest.raises(RequestRefused, match=r"bad token \*\*\* !"):
+        caller()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"%b\r\n\r\n",
+        b"HTTP/1.1 503 %b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 307 Go\r\nLocation: https://elsewhere.example/?%b\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %b\r\n\r\n{}",
+        b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"RecognitionStatus": "%b"}',
+    ],
+)
+def test_no_part_of_an_answer_brings_the_key_into_a_message(
+    endpoint: SpeechEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture, answer: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    endpoint.faults.append(Fault.garbage(answer % SPEECH_KEY.encode()))
+    said = ""
+    try:
+        Caller(endpoint, clock)()
+    except (RequestRefused, Misconfigured) as error:
+        said = str(error)
+    assert said + caplog.text
+    assert SPEECH_KEY not in said + caplog.text
+
+
+def test_a_failure_of_the_network_carries_no_request_along(
+    endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The errors of requests hold the request's headers, so no error of ours may lead to one of them."""
+    raised: list[BaseException] = []
+    real = Retryable.__init__
+
+    def noted(error: Retryable, *args: Any) -> None:
+        raised.append(error)
+        real(error, *args)
+
+    monkeypatch.setattr(Retryable, "__init__", noted)
+    endpoint.faults.extend([Fault.reset("during"), Fault.close(), Fault.garbage()])
+    Caller(endpoint, clock)()
+    assert len(raised) == 3
+    assert all(error.__cause__ is None and error.__suppress_context__ for error in raised)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, 500])
+def test_an_answer_is_read_whole_however_it_is_cut(endpoint: SpeechEndpoint, clock: FakeClock, pieces: int) -> None:
+    text = "word " * 2000
+    answer = json.dumps({"RecognitionStatus": "Success", "Offset": 0, "Duration": 1, "DisplayText": text}).encode()
+    size = -(-len(answer) // pieces)
+    cut = [answer[start : start + size] for start in range(0, len(answer), size)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in cut) + b"0\r\n\r\n"
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    endpoint.faults.append(Fault.garbage(head + body))
+    phrase = Caller(endpoint, clock)().phrase
+    assert phrase is not None
+    assert phrase.text == text.strip()
+    assert clock.slept == []
+
+
+def test_an_answer_without_end_is_given_up(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    endpoint.faults.append(Fault.status(200, b" " * (LONGEST_ANSWER + 1)))
+    assert Caller(endpoint, clock)().phrase is not None
+    assert len(clock.slept) == 1
+
+
+def test_an_answer_that_drips_is_given_up_when_its_time_is_over(endpoint: SpeechEndpoint) -> None:
+    """On the real clock: what is measured is that nobody waits for the whole of a slow answer."""
+    endpoint.faults.extend([Fault.dripping(0.05)] * 100)
+    caller = Caller(endpoint, FakeClock())
+    caller.budget = Budget(SystemClock(), 0.5, "a.wav")
+    started = time.monotonic()
+    with pytest.raises(Exhausted, match=r"too slowly|no answer"):
+        caller()
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_key_that_the_token_host_refuses_is_a_configuration_error(
+    endpoint: SpeechEndpoint, clock: FakeClock, status: int
+) -> None:
+    endpoint.faults.append(Fault.status(status, b"no").at("/sts/v1.0/issueToken"))
+    with pytest.raises(Misconfigured, match=f"The key was refused.*issueToken answered {status}: no"):
+        Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")()
+
+
+@pytest.mark.parametrize("token", [b"", b"two words", b"\xff\xfe", "tøken".encode()])
+def test_what_is_no_token_is_asked_for_again(endpoint: SpeechEndpoint, clock: FakeClock, token: bytes) -> None:
+    endpoint.faults.append(Fault.status(200, token).at("/sts/v1.0/issueToken"))
+    assert Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")().phrase is not None
+    assert len(clock.slept) == 1
+
+
+@pytest.mark.parametrize("changes", [{"SPEECH_WORD_TIMES": "false"}, {"SPEECH_FORMAT": "simple"}])
+def test_word_times_are_asked_for_only_where_they_are_wanted_and_can_be_had(
+    endpoint: SpeechEndpoint, clock: FakeClock, changes: dict[str, str]
+) -> None:
+    phrase = Caller(endpoint, clock, **changes)().phrase
+    assert phrase is not None
+    assert phrase.words == ()
+    assert "wordLevelTimestamps" not in endpoint.received[0].query
+
+
+def test_a_netrc_file_does_not_replace_the_token(
+    endpoint: SpeechEndpoint, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")().phrase is not None
+    assert endpoint.received[-1].headers["authorization"].startswith("Bearer ")
+
+
+def test_a_missing_ca_bundle_is_a_configuration_error(
+    endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
+    with pytest.raises(Misconfigured, match="REQUESTS_CA_BUNDLE"):
+        Caller(endpoint, clock)

@@ -1,0 +1,84 @@
+"""Key and token: what is sent, and when a token is renewed."""
+
+import threading
+
+from tests.support.app import FakeClock
+from transcription.errors import Retryable
+from transcription.speech.credentials import Key, Token
+
+
+class Issuer:
+    """Takes its time, so that threads meet at it; `broken` makes it fail."""
+
+    def __init__(self, broken: bool = False) -> None:
+        self.issued = 0
+        self._broken = broken
+
+    def __call__(self) -> str:
+        self.issued += 1
+        threading.Event().wait(0.05)
+        if self._broken:
+            raise Retryable("down", 7.0)
+        return f"token{self.issued}"
+
+
+def test_a_key_is_sent_as_it_is_and_cannot_be_renewed() -> None:
+    key = Key("secret")
+    assert key.headers() == {"Ocp-Apim-Subscription-Key": "secret"}
+    assert not key.renew(key.headers())
+
+
+def test_a_token_is_kept_for_nine_minutes(clock: FakeClock) -> None:
+    issuer = Issuer()
+    token = Token(issuer, clock)
+    assert token.headers() == {"Authorization": "Bearer token1"}
+    clock.sleep(539)
+    assert token.headers() == {"Authorization": "Bearer token1"}
+    clock.sleep(1)
+    assert token.headers() == {"Authorization": "Bearer token2"}
+
+
+def test_a_refused_token_is_renewed_once_for_all_who_were_refused(clock: FakeClock) -> None:
+    issuer = Issuer()
+    token = Token(issuer, clock)
+    refused = token.headers()
+    assert token.renew(refused)
+    assert token.headers() == {"Authorization": "Bearer token2"}
+    assert token.renew(refused)
+    assert token.headers() == {"Authorization": "Bearer token2"}
+
+
+def test_many_threads_buy_one_token(clock: FakeClock) -> None:
+    issuer = Issuer()
+    token = Token(issuer, clock)
+    threads = [threading.Thread(target=token.headers) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert issuer.issued == 1
+
+
+def test_those_who_waited_for_a_fetch_share_its_failure(clock: FakeClock) -> None:
+    issuer = Issuer(broken=True)
+    token = Token(issuer, clock)
+    failures: list[Retryable] = []
+
+    def headers() -> None:
+        try:
+            token.headers()
+        except Retryable as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=headers) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(failures) == 16
+    assert {(str(failure), failure.retry_after) for failure in failures} == {("down", 7.0)}
+    assert issuer.issued < 16
+
+
+def test_neither_shows_its_secret() -> None:
+    assert "secret" not in repr(Key("secret"))

@@ -1,0 +1,119 @@
+"""What is sent is what was recorded, in both forms that the service takes."""
+
+import io
+import math
+import struct
+import subprocess
+import sys
+import time
+import wave
+from array import array
+from collections.abc import Sequence
+from itertools import chain
+
+import av
+import pytest
+
+from local.speech import SpeechEndpoint
+from tests.support.app import App, murmur, wav
+from transcription.audio.pcm import SAMPLE_RATE
+from transcription.speech.encoding import as_ogg, as_wav, encoded
+
+SECOND = SAMPLE_RATE
+BURSTS = (0, 7_000, 16_000, 31_999, 45_000, 47_000)  # samples at which a click is
+
+
+def clicks(seconds: float) -> bytes:
+    """Short bursts of noise-like sound in silence, whose places can be found again."""
+    samples = array("h", bytes(2 * int(seconds * SECOND)))
+    for start in BURSTS:
+        for at in range(start, min(start + 400, len(samples))):
+            samples[at] = int(12_000 * math.sin(at * at / 50))
+    return samples.tobytes()
+
+
+def decoded(ogg: bytes) -> list[int]:
+    """As any player has it, with what the file says is to be skipped left out."""
+    to_pcm = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    pcm = bytearray()
+    with av.open(io.BytesIO(ogg), mode="r", format="ogg") as container:
+        for frame in chain(container.decode(audio=0), [None]):
+            for part in to_pcm.resample(frame):
+                pcm += bytes(part.planes[0])[: 2 * part.samples]
+    return list(array("h", pcm))
+
+
+def onsets(samples: Sequence[int]) -> list[int]:
+    """Where sound begins after at least 50 ms of silence."""
+    found, last = [], -SECOND
+    for at, sample in enumerate(samples):
+        if abs(sample) > 3_000:
+            if at - last > SECOND // 20:
+                found.append(at)
+            last = at
+    return found
+
+
+def test_wav_has_the_samples_behind_a_canonical_header() -> None:
+    audio = as_wav(murmur(0.5))
+    with wave.open(io.BytesIO(audio.header + audio.body)) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SAMPLE_RATE, 1, 2)
+        assert file.readframes(SECOND) == murmur(0.5)
+    assert (audio.content_type, audio.seconds) == ("audio/wav; codecs=audio/pcm; samplerate=16000", 0.5)
+
+
+def test_ogg_says_that_it_is_opus_of_16_khz_and_one_channel() -> None:
+    audio = as_ogg(murmur(0.5))
+    head = audio.body.index(b"OpusHead")
+    assert (audio.content_type, audio.header, audio.seconds) == ("audio/ogg; codecs=opus", b"", 0.5)
+    assert (audio.body[:4], audio.body[head + 9]) == (b"OggS", 1)
+    assert struct.unpack_from("<I", audio.body, head + 12) == (SAMPLE_RATE,)
+
+
+@pytest.mark.parametrize("samples", [160, 319, 320, 16_000, 48_007])
+def test_ogg_decodes_to_the_same_length(samples: int) -> None:
+    assert abs(len(decoded(as_ogg(murmur(4.0)[: 2 * samples]).body)) - samples) <= SECOND // 50
+
+
+def test_ogg_decodes_to_the_same_places() -> None:
+    pcm = clicks(3.0)
+    expected = onsets(array("h", pcm))
+    found = onsets(decoded(as_ogg(pcm).body))
+    assert len(expected) == len(BURSTS)
+    assert found == pytest.approx(expected, abs=SECOND // 50)
+
+
+@pytest.mark.parametrize("pcm", [b"\0\0", b"\1\0" * 3])
+def test_next_to_nothing_can_be_encoded(pcm: bytes) -> None:
+    assert as_ogg(pcm).body.startswith(b"OggS")
+
+
+def test_a_minute_becomes_a_tenth_of_the_bytes_in_little_time() -> None:
+    pcm = b"".join(murmur(0.5 + n / 100) + bytes(8_000) for n in range(60))[: 60 * 2 * SECOND]
+    started = time.process_time()
+    audio = as_ogg(pcm)
+    assert time.process_time() - started < 2  # it takes 0.3 s; machines differ
+    assert len(audio.body) < 0.125 * len(pcm)
+
+
+def test_only_ogg_needs_the_media_library() -> None:
+    code = (
+        "import sys; from transcription.speech.encoding import encoded; "
+        "encoded(b'ab', 'wav'); assert 'av' not in sys.modules; "
+        "encoded(b'ab', 'ogg'); assert 'av' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_the_setting_decides_what_is_sent(app: App, endpoint: SpeechEndpoint) -> None:
+    app.upload("a.wav", wav(murmur(2.0)))
+    app.run("a.wav", SPEECH_AUDIO_FORMAT="ogg")
+    app.upload("b.wav", wav(murmur(2.0)))
+    app.run("b.wav", SPEECH_AUDIO_FORMAT="wav")
+    ogg, plain = endpoint.received
+    assert app.document("a.wav")["text"] == app.document("b.wav")["text"] == "Hello world."
+    assert app.document("a.wav")["recognition"]["audioSecondsSent"] == 2.0
+    assert ogg.headers["content-type"] == "audio/ogg; codecs=opus"
+    assert len(decoded(ogg.audio)) == 2 * SECOND
+    assert plain.headers["content-type"] == encoded(b"", "wav").content_type
+    assert len(ogg.audio) < len(plain.audio) / 5

@@ -1,0 +1,236 @@
+"""The captions beside a document are that document's, whoever wrote what before and meanwhile."""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pysubs2
+import pytest
+from azure.storage.blob import BlobClient
+
+from local.speech import Fault
+from tests.support.app import App, murmur, wav
+from transcription.settings.app import StorageSettings
+from transcription.storage.names import output_name
+from transcription.storage.transcripts import StoredDocument, Transcripts
+
+RECORDING = wav(murmur(2.0))
+ALL = "json,vtt,srt,txt"
+NOBODY = Fault.document({"RecognitionStatus": "InitialSilenceTimeout", "Offset": 0, "Duration": 0})
+
+
+@pytest.fixture
+def transcripts(app: App) -> Transcripts:
+    return Transcripts(app.service, StorageSettings.read(app.environ))
+
+
+def content(app: App, name: str) -> str:
+    return app.transcripts.download_blob(name).readall().decode()
+
+
+def answer(text: str) -> Fault:
+    """An endpoint that hears `text`."""
+    return Fault.document({"RecognitionStatus": "Success", "DisplayText": text, "Offset": 0, "Duration": 19_000_000})
+
+
+def hooked(monkeypatch: pytest.MonkeyPatch, blob: str, before: Callable[[], object]) -> None:
+    """Call `before` once, just before `blob` is written."""
+    upload = BlobClient.upload_blob
+
+    def interrupted(client: BlobClient, *args: Any, **kwargs: Any) -> Any:
+        if client.blob_name == blob:
+            monkeypatch.setattr(BlobClient, "upload_blob", upload)
+            before()
+        return upload(client, *args, **kwargs)
+
+    monkeypatch.setattr(BlobClient, "upload_blob", interrupted)
+
+
+def test_captions_lie_beside_the_document_where_they_are_asked_for(app: App) -> None:
+    app.upload("fr-FR/meeting.m4a.wav", RECORDING)
+    app.run("fr-FR/meeting.m4a.wav", TRANSCRIPT_FORMATS=ALL)
+    stem = "fr-FR/meeting.m4a.wav"
+    assert app.documents() == [f"{stem}.json", f"{stem}.srt", f"{stem}.txt", f"{stem}.vtt"]
+    assert app.document(stem)["status"] == "Succeeded"
+    for kind in ("vtt", "srt"):
+        (caption,) = pysubs2.SSAFile.from_string(content(app, f"{stem}.{kind}"), format_=kind)
+        assert (caption.start, caption.end, caption.text) == (100, 1900, "Hello world.")
+    assert content(app, f"{stem}.txt") == "Hello world.\n"
+
+
+def test_captions_say_what_they_are(app: App) -> None:
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
+    types = {blob.name: blob.content_settings.content_type for blob in app.transcripts.list_blobs()}
+    assert types == {
+        "a.wav.json": "application/json; charset=utf-8",
+        "a.wav.vtt": "text/vtt; charset=utf-8",
+        "a.wav.srt": "application/x-subrip; charset=utf-8",
+        "a.wav.txt": "text/plain; charset=utf-8",
+    }
+
+
+def test_the_document_is_written_last(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    there: list[list[str]] = []
+    app.upload("a.wav", RECORDING)
+    job = app.job(TRANSCRIPT_FORMATS=ALL)
+    hooked(monkeypatch, "a.wav.json", lambda: there.append(app.documents()))
+    job.run(app.audio.container_name, "a.wav")
+    assert there == [["a.wav.srt", "a.wav.txt", "a.wav.vtt"]]
+
+
+@pytest.mark.parametrize("outcome", ["Failed", "NoSpeech"])
+def test_an_outcome_without_a_transcript_has_no_captions_and_removes_older_ones(app: App, outcome: str) -> None:
+    app.upload("a.wav", RECORDING)
+    app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
+    app.endpoint.faults.append(NOBODY)
+    app.upload("a.wav", b"a text file" if outcome == "Failed" else RECORDING)
+    app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
+    assert app.document("a.wav")["status"] == outcome
+    assert app.documents() == ["a.wav.json"]
+
+
+def test_captions_that_are_not_asked_for_any_more_are_removed(app: App) -> None:
+    for formats, there in ((ALL, {"json", "srt", "txt", "vtt"}), ("json,txt", {"json", "txt"}), ("json", {"json"})):
+        app.upload("a.wav", RECORDING)
+        app.run("a.wav", TRANSCRIPT_FORMATS=formats)
+        assert {name.rpartition(".")[2] for name in app.documents()} == there
+
+
+def test_new_captions_replace_older_ones(app: App) -> None:
+    for text in ("First.", "Second."):
+        app.upload("a.wav", RECORDING)
+        app.endpoint.faults.append(answer(text))
+        app.run("a.wav", TRANSCRIPT_FORMATS="vtt")
+        assert (app.document("a.wav")["text"], content(app, "a.wav.vtt").splitlines()[-1]) == (text, text)
+
+
+def test_without_captions_a_first_upload_is_not_looked_up_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def looked(*_: object) -> StoredDocument:
+        raise AssertionError("a request for nothing")
+
+    monkeypatch.setattr(Transcripts, "with_captions", looked)
+    for name, formats in (("a.wav", "json"), ("b.wav", ALL)):
+        app.upload(name, RECORDING)
+        app.run(name, TRANSCRIPT_FORMATS=formats)
+        assert app.document(name)["status"] == "Succeeded"
+
+
+def test_uploads_that_are_named_like_captions_keep_their_own(app: App) -> None:
+    names = ["a", "a.vtt", "a.json", "a.json.vtt", "a.vtt.json", "a.wav", "a.wav.vtt", "a.wav.json.srt"]
+    for name in names:
+        app.upload(name, RECORDING)
+        app.endpoint.faults.append(answer(f"I am {name}."))
+        app.run(name, TRANSCRIPT_FORMATS=ALL)
+    assert len(app.documents()) == 4 * len(names)
+    app.upload("a", b"a text file")
+    app.run("a", TRANSCRIPT_FORMATS=ALL)
+    assert app.document("a")["status"] == "Failed"
+    assert len(app.documents()) == 4 * len(names) - 3
+    for name in names[1:]:
+        assert app.document(name)["text"] == f"I am {name}."
+        assert content(app, f"{name}.txt") == f"I am {name}.\n"
+
+
+def test_no_two_outputs_have_one_name() -> None:
+    uploads = ["x", "x.vtt", "x.json", "x.vtt.json", "x.", ".vtt", "x..vtt", "folder/x", "folder/x.txt"]
+    outputs = [output_name(upload, kind) for upload in uploads for kind in ("json", "vtt", "srt", "txt")]
+    assert len(set(outputs)) == len(outputs)
+
+
+@pytest.mark.parametrize("write", ["a.wav.vtt", "a.wav.srt", "a.wav.json"])
+@pytest.mark.parametrize("first_time", [True, False])
+@pytest.mark.parametrize("new", [RECORDING, b"a text file"], ids=["transcript", "failure"])
+def test_a_worker_that_is_late_leaves_nothing_of_the_content_that_was_replaced(
+    app: App, monkeypatch: pytest.MonkeyPatch, write: str, first_time: bool, new: bytes
+) -> None:
+    if not first_time:
+        app.upload("a.wav", wav(murmur(1.0)))
+        app.run("a.wav", TRANSCRIPT_FORMATS="vtt")
+    app.upload("a.wav", RECORDING)
+    late = app.job(TRANSCRIPT_FORMATS=ALL)
+
+    def overtaken() -> None:
+        app.upload("a.wav", new)
+        app.endpoint.faults.append(answer("New."))
+        app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
+
+    hooked(monkeypatch, write, overtaken)
+    late.run(app.audio.container_name, "a.wav")
+    if new == RECORDING:
+        assert app.document("a.wav")["text"] == "New."
+        assert [content(app, f"a.wav.{kind}").splitlines()[-1] for kind in ("vtt", "srt", "txt")] == ["New."] * 3
+    else:
+        assert app.document("a.wav")["status"] == "Failed"
+        assert app.documents() == ["a.wav.json"]
+
+
+@pytest.mark.parametrize("write", ["a.wav.vtt", "a.wav.txt", "a.wav.json"])
+def test_two_workers_on_the_same_upload_leave_the_captions_of_the_document(
+    app: App, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    app.upload("a.wav", RECORDING)
+    app.endpoint.faults.extend([answer("One."), answer("Other.")])
+    late = app.job(TRANSCRIPT_FORMATS=ALL)
+    hooked(monkeypatch, write, lambda: app.run("a.wav", TRANSCRIPT_FORMATS=ALL))
+    late.run(app.audio.container_name, "a.wav")
+    text = app.document("a.wav")["text"]
+    assert [content(app, f"a.wav.{kind}").splitlines()[-1] for kind in ("vtt", "srt", "txt")] == [text] * 3
+
+
+def test_many_workers_and_replacements_leave_one_contents_document_and_captions(app: App) -> None:
+    etag = app.upload("a.wav", wav(murmur(0.5)))
+    workers = []
+    for number in range(1, 13):
+        app.endpoint.faults.append(answer(f"Text {number}."))
+        workers.append(threading.Thread(target=app.run, args=("a.wav",), kwargs={"TRANSCRIPT_FORMATS": ALL}))
+        workers[-1].start()
+        if number % 3 == 0:
+            etag = app.upload("a.wav", wav(murmur(0.5 + number / 10)))
+    for worker in workers:
+        worker.join(60)
+    app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
+    document = app.document("a.wav")
+    assert document["source"]["etag"] == etag
+    texts = {content(app, f"a.wav.{kind}").splitlines()[-1] for kind in ("vtt", "srt", "txt")}
+    assert texts == {document["text"]}
+
+
+@pytest.mark.parametrize("new", [RECORDING, b"a text file"], ids=["transcript", "failure"])
+def test_captions_of_a_worker_that_died_before_its_document_are_put_right(app: App, new: bytes) -> None:
+    for kind in ("vtt", "srt"):
+        app.transcripts.upload_blob(f"a.wav.{kind}", b"left behind")
+    app.upload("a.wav", new)
+    app.run("a.wav", TRANSCRIPT_FORMATS="vtt,srt")
+    assert app.document("a.wav")["status"] == ("Succeeded" if new == RECORDING else "Failed")
+    if new == RECORDING:
+        assert "Hello world." in content(app, "a.wav.vtt")
+        assert "Hello world." in content(app, "a.wav.srt")
+    else:
+        assert app.documents() == ["a.wav.json"]
+
+
+def test_a_missing_transcript_container_is_made_for_captions_too(app: App) -> None:
+    app.environ["TRANSCRIPT_CONTAINER"] += "-new"
+    app.upload("a.wav", RECORDING)
+    app.upload("b.wav", b"a text file")
+    app.run("b.wav", TRANSCRIPT_FORMATS=ALL)
+    app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
+    app.transcripts = app.service.get_container_client(app.environ["TRANSCRIPT_CONTAINER"])
+    assert len(app.documents()) == 5
+
+
+def test_a_late_writer_of_storage_says_that_it_was_late(app: App, transcripts: Transcripts) -> None:
+    document = {"status": "Succeeded", "source": {"etag": "0x1"}}
+    nothing = StoredDocument(None)
+    assert transcripts.write("a", document, {"vtt": "one", "txt": "one"}, nothing)
+    assert not transcripts.write("a", document, {"vtt": "two"}, nothing)
+    assert not transcripts.write("a", document, {"srt": "two"}, nothing)
+    assert not transcripts.write("a", document, {}, nothing)
+    assert not transcripts.write("a", document, {}, StoredDocument(transcripts.find("a").etag, captions={"vtt": "0x2"}))
+    assert (app.documents(), content(app, "a.vtt")) == (["a.json", "a.txt", "a.vtt"], "one")
+    there = transcripts.with_captions(transcripts.find("a"), "a")
+    assert json.loads(content(app, "a.json")) == document
+    assert transcripts.write("a", document, {"vtt": "two"}, there)
+    assert (app.documents(), content(app, "a.vtt")) == (["a.json", "a.vtt"], "two")

@@ -1,0 +1,116 @@
+"""Recordings in every format that tests can make, and what must come out of them."""
+
+import io
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.media_files import RATE, encoded, speech
+from transcription.audio.recording import Recording, open_recording
+from transcription.errors import UnsupportedAudio
+
+SPEECH = speech()
+SECONDS = len(SPEECH) / RATE
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "m4a": {"container": "ipod", "codec": "aac", "rate": 44100},
+    "mp4 in fragments": {
+        "container": "mp4",
+        "codec": "aac",
+        "rate": 48000,
+        "options": {"movflags": "empty_moov", "frag_duration": "1000000"},
+    },
+    "mp4 with pictures": {"container": "mp4", "codec": "aac", "rate": 44100, "video": "mpeg4"},
+    "mp4 with opus": {"container": "mp4", "codec": "libopus", "rate": 48000},
+    "mov": {"container": "mov", "codec": "pcm_s16be"},
+    "mov with ima adpcm": {"container": "mov", "codec": "adpcm_ima_qt"},
+    "mp3": {"container": "mp3", "codec": "libmp3lame", "rate": 44100},
+    "webm with opus": {"container": "webm", "codec": "libopus", "rate": 48000},
+    "webm with vorbis": {
+        "container": "webm",
+        "codec": "vorbis",
+        "rate": 44100,
+        "layout": "stereo",
+        "codec_options": {"strict": "-2"},
+    },
+    "webm with pictures": {"container": "webm", "codec": "libopus", "rate": 48000, "video": "libvpx"},
+    "mkv with ac3": {"container": "matroska", "codec": "ac3", "rate": 48000},
+    "ogg with opus": {"container": "ogg", "codec": "libopus", "rate": 48000},
+    "ogg with vorbis": {
+        "container": "ogg",
+        "codec": "vorbis",
+        "rate": 44100,
+        "layout": "stereo",
+        "codec_options": {"strict": "-2"},
+    },
+    "flac": {"container": "flac", "codec": "flac"},
+    "wav 8 bit": {"container": "wav", "codec": "pcm_u8", "rate": 8000},
+    "wav 16 bit 44.1 kHz": {"container": "wav", "codec": "pcm_s16le", "rate": 44100},
+    "wav 24 bit": {"container": "wav", "codec": "pcm_s24le", "rate": 44100},
+    "wav 32 bit": {"container": "wav", "codec": "pcm_s32le", "rate": 48000},
+    "wav float": {"container": "wav", "codec": "pcm_f32le", "rate": 96000},
+    "wav double": {"container": "wav", "codec": "pcm_f64le"},
+    "wav stereo": {"container": "wav", "codec": "pcm_s16le", "layout": "stereo"},
+    "wav µ-law": {"container": "wav", "codec": "pcm_mulaw", "rate": 8000},
+    "wav A-law": {"container": "wav", "codec": "pcm_alaw", "rate": 8000},
+    "wav ms adpcm": {"container": "wav", "codec": "adpcm_ms", "rate": 44100},
+    "wav ima adpcm": {"container": "wav", "codec": "adpcm_ima_wav", "rate": 44100},
+    "wav g722": {"container": "wav", "codec": "g722"},
+    "wav with mp3": {"container": "wav", "codec": "libmp3lame", "rate": 44100},
+    "rf64": {"container": "wav", "codec": "pcm_s16le", "rate": 22050, "options": {"rf64": "always"}},
+    "w64": {"container": "w64", "codec": "pcm_s16le"},
+    "aiff": {"container": "aiff", "codec": "pcm_s16be"},
+    "wma": {"container": "asf", "codec": "wmav2", "bit_rate": 64000},
+    "wma 1": {"container": "asf", "codec": "wmav1", "bit_rate": 64000},
+    "au": {"container": "au", "codec": "pcm_mulaw", "rate": 8000},
+    "caf": {"container": "caf", "codec": "alac"},
+    "aac": {"container": "adts", "codec": "aac", "rate": 44100},
+    "mpeg-ts": {"container": "mpegts", "codec": "aac", "rate": 48000},
+    "mpeg": {"container": "mpeg", "codec": "mp2", "rate": 48000},
+    "avi": {"container": "avi", "codec": "libmp3lame", "rate": 44100, "video": "mpeg4"},
+    "flv": {"container": "flv", "codec": "libmp3lame", "rate": 44100},
+}
+FILES = {"amr": 0.75, "3gp": 0.75, "awb": 0.9}  # with how much like the original speech codecs keep it
+
+
+def recorded(content: bytes) -> tuple[Recording, np.ndarray]:
+    """The recording after it was read to its end, and its samples."""
+    recording = open_recording(io.BytesIO(content), len(content))
+    pcm = b"".join(recording.blocks())
+    return recording, np.frombuffer(pcm, np.int16).astype(float)
+
+
+def made(name: str, sound: Any = SPEECH) -> bytes:
+    how = dict(FORMATS[name])
+    if how.get("layout") == "stereo":
+        sound = [sound, sound]
+    return encoded(sound, how.pop("container"), how.pop("codec"), **how)
+
+
+def refused(content: bytes) -> str:
+    """Why, within the time that a hostile file may take."""
+    started = time.perf_counter()
+    with pytest.raises(UnsupportedAudio) as refusal:
+        recorded(content)
+    assert time.perf_counter() - started < 5
+    return str(refusal.value)
+
+
+def likeness(samples: np.ndarray, original: np.ndarray = SPEECH) -> float:
+    """Correlation at the best shift of up to 40 ms, which is what formats without timestamps add in front."""
+    shifts = range(-80, 640, 2)
+    length = min(len(original), len(samples)) - 640
+    middle = original[80:length]
+    return max(float(np.corrcoef(middle, samples[80 + shift : length + shift])[0, 1]) for shift in shifts)
+
+
+def level(samples: np.ndarray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(samples**2)))
+
+
+def assert_speech(samples: np.ndarray, at_least: float = 0.97) -> None:
+    assert abs(len(samples) / RATE - SECONDS) < 0.06
+    assert likeness(samples) > at_least

@@ -1,0 +1,51 @@
+"""What one upload asks for, in its metadata and its name, and whether its size is within the limits."""
+
+from transcription import locales
+from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
+from transcription.settings.app import MEGABYTE, PROFANITY, Limits, SpeechSettings
+from transcription.speech import pronunciation
+from transcription.speech.client import RecognitionOptions
+from transcription.storage.uploads import UploadProperties
+
+
+def check_size(upload: UploadProperties, limits: Limits) -> None:
+    """Raises EmptyUpload or TooLarge, before a byte is read."""
+    if upload.size == 0:
+        raise EmptyUpload("The upload has no bytes. Upload the recording again.")
+    if upload.size > limits.upload_bytes:
+        size, limit = (f"{count / MEGABYTE:.1f} MB" for count in (upload.size, limits.upload_bytes))
+        raise TooLarge(f"The upload has {size}, the limit is {limit} (MAX_AUDIO_MEGABYTES). Upload it in parts.")
+
+
+def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> RecognitionOptions:
+    """Return what this recording asks for.
+
+    Raises UnknownLanguage or InvalidOption if its metadata asks for something unsupported.
+    """
+    return RecognitionOptions(
+        _language(upload, defaults.language),
+        _profanity(upload, defaults.profanity),
+        pronunciation.requested(upload.metadata),
+    )
+
+
+def _language(upload: UploadProperties, default: str) -> str:
+    """Return the language of the metadata, else the first folder where that is a locale, else the default."""
+    folder, slash, _ = upload.name.partition("/")
+    requested = upload.metadata.get("language", "").strip()
+    if not requested:
+        return (locales.known(folder) if slash else None) or default
+    if requested.casefold() == default.casefold():
+        return default  # it may be newer than our list
+    if locale := locales.known(requested):
+        return locale
+    raise UnknownLanguage(
+        f"The metadata asks for language {requested!r:.40}, which is not a supported locale. Use one such as en-US."
+    )
+
+
+def _profanity(upload: UploadProperties, default: str) -> str:
+    requested = upload.metadata.get("profanity", "").strip().casefold() or default
+    if requested not in PROFANITY:
+        raise InvalidOption(f"The metadata asks for profanity {requested!r:.40}. Use one of {', '.join(PROFANITY)}.")
+    return requested

@@ -1,0 +1,118 @@
+"""The storage account: one client for the process, bounded retries, and errors without addresses.
+
+The SDK retries 408 and 5xx by itself, for minutes by default. Its retries are limited to seconds here, because the host
+redelivers a failed upload anyway. A SAS is part of every address, so addresses stay out of logs, and `StorageFailed`
+leaves this package in place of the SDK's errors.
+"""
+
+import logging
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from urllib.request import getproxies
+
+from azure.core import MatchConditions
+from azure.core.credentials import TokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob import BlobServiceClient
+
+from transcription.clock import Clock
+from transcription.errors import StorageFailed
+from transcription.settings.app import StorageSettings
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+BLOCK_BYTES = 2 << 20  # of one read; the SDK's own first read is 32 MiB
+WRITE_WAITS = (2.0, 10.0, 30.0)  # seconds between writes of one output, on top of the SDK's own retries
+CLIENTS_KEPT = 64  # clients of single blobs that are cached; more than are worked on at once
+
+CLIENT_OPTIONS: dict[str, Any] = {
+    # Not a policy object: it belongs to one client's pipeline, and a second client would send through the first's.
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "retry_total": 3,
+    "connection_timeout": 10,
+    "read_timeout": 30,
+    "max_single_get_size": BLOCK_BYTES,
+    "max_chunk_get_size": BLOCK_BYTES,
+}
+
+_QUERY = re.compile(r"(\?|%3f)\S*", re.IGNORECASE)
+_CODE = re.compile(r"[A-Za-z]{1,60}")  # such as AuthorizationPermissionMismatch
+
+# It logs each request and answer with all headers at INFO. The host would keep and bill those lines.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+# It warns of broken headers, and logs every URL at DEBUG. A SAS is part of a URL.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def connect(settings: StorageSettings) -> BlobServiceClient:
+    """Return the process's client. It opens connections when it needs them, and keeps them."""
+    options = CLIENT_OPTIONS | _environment()
+    if settings.connection_string:
+        return BlobServiceClient.from_connection_string(settings.connection_string, **options)
+    return BlobServiceClient(str(settings.account_url), credential=_managed_identity(settings.client_id), **options)
+
+
+@contextmanager
+def without_addresses() -> Iterator[None]:
+    """Raise StorageFailed in place of the SDK's errors.
+
+    The host logs an error as it is. The SDK's errors repeat the whole answer, and a proxy's answer repeats the address,
+    which a SAS is part of.
+    """
+    try:
+        yield
+    except AzureError as error:
+        raise StorageFailed(f"Storage failed ({type(error).__name__}): {reason(error)}") from None
+
+
+def reason(error: AzureError) -> str:
+    """Return the error's first line without queries, and storage's own code: a refused HEAD has no words."""
+    first = _QUERY.sub("?…", (str(error).splitlines() or [""])[0])
+    if not isinstance(error, HttpResponseError):
+        return first
+    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
+    code = str(getattr(code, "value", code))
+    return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
+
+
+def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
+    """Return `write()`, called again after each of WRITE_WAITS while storage fails."""
+    for seconds in WRITE_WAITS:
+        try:
+            return write()
+        except AzureError as error:
+            log.warning("%r: storage failed (%s), retrying in %.0f s", name, type(error).__name__, seconds)
+            clock.sleep(seconds, threading.Event())
+    return write()
+
+
+def only_if_unchanged(etag: str) -> dict[str, Any]:
+    """Return the arguments that make a request fail unless the blob still has this ETag."""
+    return {"etag": f'"{bare_etag(etag)}"', "match_condition": MatchConditions.IfNotModified}
+
+
+def bare_etag(etag: str) -> str:
+    """Return the ETag without quotes."""
+    return etag.strip('"')
+
+
+def _environment() -> dict[str, Any]:
+    """Return what the environment says about proxies and certificate authorities.
+
+    The SDK would read it with each request, for a fifth of its CPU time. It still decides which hosts use the proxy.
+    """
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return {"use_env_settings": bool(getproxies()), "connection_verify": bundle or True}
+
+
+def _managed_identity(client_id: str | None) -> TokenCredential:
+    from azure.identity import ManagedIdentityCredential  # 124 ms that a connection string does not need
+
+    return ManagedIdentityCredential(client_id=client_id)

@@ -1,0 +1,155 @@
+"""The parts of a transcript: words, phrases, gaps, and what the recording used of the service.
+
+Times are seconds. A phrase counts them from the start of its clip until it is `shifted` to the recording's start.
+"""
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from transcription.errors import TranscriptionError
+
+Json = dict[str, Any]
+
+SUCCEEDED, PARTIAL, NO_SPEECH, FAILED = "Succeeded", "Partial", "NoSpeech", "Failed"
+
+
+@dataclass(frozen=True)
+class Word:
+    """One spoken word with its time."""
+
+    text: str
+    offset: float
+    duration: float
+
+    @property
+    def end(self) -> float:
+        return self.offset + self.duration
+
+    def clamped(self, end: float) -> "Word":
+        """Return the same word, ending no later than `end`."""
+        offset = min(self.offset, end)
+        return replace(self, offset=offset, duration=min(self.duration, end - offset))
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reading of a phrase, in the service's order. The service chose a different one."""
+
+    text: str
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """The words of one answer. All but text and times come with the `detailed` format only."""
+
+    offset: float
+    duration: float
+    text: str
+    confidence: float | None = None
+    lexical: str | None = None
+    itn: str | None = None
+    masked_itn: str | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    words: tuple[Word, ...] = ()
+    pronunciation: Json | None = None
+
+    @property
+    def end(self) -> float:
+        return self.offset + self.duration
+
+    def clamped(self, start: float, end: float) -> "Phrase":
+        """Return the same phrase, starting no earlier than `start` and ending no later than `end`."""
+        offset = max(self.offset, start)
+        return replace(self, offset=offset, duration=max(0.0, min(self.end, end) - offset))
+
+    def shifted(self, seconds: float) -> "Phrase":
+        """Return the same phrase, `seconds` later."""
+        words = tuple(replace(word, offset=word.offset + seconds) for word in self.words)
+        pronunciation = _shifted(self.pronunciation, seconds)
+        return replace(self, offset=self.offset + seconds, words=words, pronunciation=pronunciation)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch of speech without words, and the reason."""
+
+    offset: float
+    duration: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The upload that a document belongs to. `etag` has no quotes; `size` is in bytes."""
+
+    container: str
+    name: str
+    etag: str
+    size: int
+    format: str | None = None
+
+
+@dataclass(eq=False)  # the limiter tells recordings apart by the identity of their Usage
+class Usage:
+    """What one recording asked of the service, counted by all threads that work on it.
+
+    Microsoft's support asks for the connection ids.
+    """
+
+    endpoint: str = ""
+    answers: int = 0
+    audio_seconds: float = 0.0
+    connection_ids: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @property
+    def requests(self) -> int:
+        return len(self.connection_ids)
+
+    def sent(self, connection_id: str, audio_seconds: float) -> None:
+        """Count a request that is about to be sent."""
+        with self._lock:
+            self.connection_ids.append(connection_id)
+            self.audio_seconds += audio_seconds
+
+    def answered(self) -> None:
+        """Count an answer."""
+        with self._lock:
+            self.answers += 1
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The words of a recording: phrases in order, without overlap.
+
+    `error` is set where another try may fill the gaps.
+    """
+
+    language: str
+    duration: float
+    phrases: tuple[Phrase, ...]
+    gaps: tuple[Gap, ...] = ()
+    error: TranscriptionError | None = None
+
+    @property
+    def status(self) -> str:
+        if self.gaps:
+            return PARTIAL
+        return SUCCEEDED if self.phrases else NO_SPEECH
+
+
+def rounded(seconds: float) -> float:
+    """Return `seconds` to the millisecond: finer than any recogniser's clock, and 0.1 + 0.2 stays 0.3."""
+    return round(seconds, 3)
+
+
+def _shifted(scores: Any, seconds: float) -> Any:
+    """Return an assessment's scores, `seconds` later. Words, syllables and phonemes have times at every depth."""
+    if isinstance(scores, list):
+        return [_shifted(part, seconds) for part in scores]
+    if isinstance(scores, dict):
+        shifted = {key: _shifted(part, seconds) for key, part in scores.items()}
+        return shifted | {key: rounded(shifted[key] + seconds) for key in ("offsetSeconds",) if key in shifted}
+    return scores
