@@ -26,7 +26,7 @@ from bench.results import Row, milliseconds, ratios
 from local.azurite import Azurite
 from local.progress import say
 from transcription.audio.recording import open_recording
-from transcription.clips.cutting import PAUSE_SECONDS
+from transcription.clips.cutting import CUTTING_DEFAULTS
 
 SERVICE_SECONDS = 0.2  # of a single job's answer; taken off again
 PAIRS = 21
@@ -196,13 +196,14 @@ def memory(there: Environment) -> Row:
 
 def seconds_sent(there: Environment) -> Row:
     recording = with_long_pauses(10 * MINUTE)
-    speech = sum(end - start for start, end in recording.runs(PAUSE_SECONDS))
+    pause = CUTTING_DEFAULTS.pause_seconds
+    speech = sum(end - start for start, end in recording.runs(pause))
     there.upload("pauses.wav", wav(recording.pcm))
     there.run(there.job(), "pauses.wav")
     sent = there.document("pauses.wav")["recognition"]["audioSecondsSent"]
     return Row(
         "seconds sent for a recording with long pauses",
-        f"seconds of speech in it, with pauses below {PAUSE_SECONDS:g} s; the whole file has {recording.seconds:.0f}",
+        f"seconds of speech in it, with pauses below {pause:g} s; the whole file has {recording.seconds:.0f}",
         f"{sent:.0f} s",
         f"{speech:.0f} s",
         [sent / speech],

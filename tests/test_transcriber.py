@@ -322,7 +322,7 @@ def test_a_stream_is_read_only_as_far_ahead_as_is_held() -> None:
         gates[number].wait()
         return number
 
-    results = ordered_map(work, workshop.items(100), workers=4, held=6, abandon=lambda: None)
+    results = ordered_map(work, workshop.items(100), workers=4, max_unfinished=6, abandon=lambda: None)
     for number in range(50):
         gates[number].set()
         assert next(results) == number
@@ -342,7 +342,7 @@ def test_a_slow_item_holds_up_no_work() -> None:
             last_is_done.set()
         return number
 
-    assert list(ordered_map(work, range(50), workers=2, held=4, abandon=lambda: None)) == list(range(50))
+    assert list(ordered_map(work, range(50), workers=2, max_unfinished=4, abandon=lambda: None)) == list(range(50))
 
 
 @pytest.mark.parametrize("broken", [0, 3, 9])
@@ -355,7 +355,7 @@ def test_an_error_in_the_work_comes_out_and_ends_the_stream(broken: int) -> None
         return number
 
     with pytest.raises(ValueError, match=f"broken {broken}"):
-        list(ordered_map(work, workshop.items(1000), workers=2, held=4, abandon=lambda: None))
+        list(ordered_map(work, workshop.items(1000), workers=2, max_unfinished=4, abandon=lambda: None))
     assert workshop.made <= broken + 5
 
 
@@ -368,7 +368,7 @@ def test_an_error_in_the_stream_comes_out_after_the_work_in_hand() -> None:
 
     work: Callable[[int], None] = finished.append
     with pytest.raises(ValueError, match="the stream broke"):
-        list(ordered_map(work, items(), workers=2, held=10, abandon=lambda: None))
+        list(ordered_map(work, items(), workers=2, max_unfinished=10, abandon=lambda: None))
     assert sorted(finished) == [0, 1, 2]
 
 
@@ -386,7 +386,7 @@ def test_work_that_has_not_begun_is_dropped_where_the_stream_breaks() -> None:
 
     hurry = threading.Timer(0.2, go_on.set)
     with pytest.raises(ValueError, match="the stream broke"):
-        list(ordered_map(work, items(), workers=2, held=10, abandon=hurry.start))
+        list(ordered_map(work, items(), workers=2, max_unfinished=10, abandon=hurry.start))
     assert set(begun) <= {0, 1}
 
 

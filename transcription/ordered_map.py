@@ -1,4 +1,4 @@
-"""Work on a stream's items side by side, with the results in the stream's order and only a few items held at a time."""
+"""Parallel work on a stream. Results keep the stream's order, and only a few items are in memory at a time."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,15 +10,19 @@ Result = TypeVar("Result")
 
 
 def ordered_map(
-    work: Callable[[Item], Result], items: Iterable[Item], workers: int, held: int, abandon: Callable[[], None]
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int,
+    max_unfinished: int,
+    abandon: Callable[[], None],
 ) -> Iterator[Result]:
-    """`work(item)` for each item, in order, on up to `workers` threads; at most `held` items are taken off the stream
-    and not yet done.
+    """Yield `work(item)` for each item, in order. Works on up to `workers` threads.
 
-    The stream is read while earlier items are worked on, and not faster than they are done: that is what keeps the
-    memory of a long recording flat. A slow item holds up the results behind it, which are small, but no work. An error
-    of the stream or of `work` ends it: items not begun are dropped, `abandon` is to hurry those in work, which are
-    waited for.
+    At most `max_unfinished` items are taken off the stream and not finished. That keeps the memory of a long recording
+    flat. A slow item delays the results behind it, which are small, but no work.
+
+    An error of the stream or of `work` ends it. Items that have not begun are dropped. Those in work are waited for;
+    `abandon` is called first, to hurry them.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -26,7 +30,7 @@ def ordered_map(
             for item in items:
                 pending.append(pool.submit(work, item))
                 unfinished = [future for future in pending if not future.done()]
-                if len(unfinished) >= held:
+                if len(unfinished) >= max_unfinished:
                     wait(unfinished, return_when=FIRST_COMPLETED)
                 while pending and pending[0].done():
                     yield pending.popleft().result()

@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.app import spoken
 from tests.support.speech_corpus import (
-    SAMPLE_RATE,
     Recording,
     breath,
     compose,
@@ -23,7 +22,9 @@ from tests.support.speech_corpus import (
     without_words,
 )
 from tests.support.transcribing import blocks, transcribe
-from transcription.clips.cutting import MAX_CLIP_SECONDS, Clip, cut
+from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
+from transcription.clips.clip import Clip
+from transcription.clips.cutting import CUTTING_DEFAULTS, cut
 
 PAUSES = (0.15, 0.3, 0.5, 0.7, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
 LONG_PAUSES = (0.15, 0.3, 0.5, 2.0, 3.0, 4.0)
@@ -35,7 +36,7 @@ def texts(recording: Recording) -> list[str]:
 
 
 def seconds(clips: list[Clip]) -> float:
-    return sum(len(clip.pcm) for clip in clips) / 2 / SAMPLE_RATE
+    return sum(clip.seconds for clip in clips)
 
 
 def fewest(recording: Recording) -> int:
@@ -129,8 +130,8 @@ def test_clips_are_in_order_under_the_limit_and_share_sound_only_where_they_say_
 ) -> None:
     recording = compose((0.15, 0.3, 0.5, 1.5), noise, 240, seed=9)
     clips = list(cut(blocks(recording.pcm)))
-    assert all(len(clip.pcm) <= MAX_CLIP_SECONDS * SAMPLE_RATE * 2 for clip in clips)
-    assert all(recording.pcm[clip.start * 2 :].startswith(clip.pcm) for clip in clips)
+    assert all(len(clip.pcm) <= CUTTING_DEFAULTS.max_clip_seconds * BYTES_PER_SECOND for clip in clips)
+    assert all(recording.pcm[clip.start * SAMPLE_BYTES :].startswith(clip.pcm) for clip in clips)
     for before, after in pairwise(clips):
         assert max(0, before.end - after.start) == after.overlap
     for clip in clips:
@@ -171,7 +172,7 @@ def test_sound_without_words_is_sent_once(kind: str) -> None:
     assert seconds(clips) <= 1.2 * 300
 
 
-@pytest.mark.parametrize("pcm", [b"", b"\0", bytes(2), bytes(32_000), bytes(32_000 * 70)], ids=len)
+@pytest.mark.parametrize("pcm", [b"", b"\0", bytes(2), bytes(BYTES_PER_SECOND), bytes(BYTES_PER_SECOND * 70)], ids=len)
 def test_digital_silence_gives_no_clip(pcm: bytes) -> None:
     assert list(cut([pcm])) == []
 
@@ -199,7 +200,7 @@ def test_a_clip_is_there_before_the_recording_ends() -> None:
             yield block
 
     first = next(cut(counted()))
-    assert taken / 2 <= first.end + 31 * SAMPLE_RATE
+    assert taken / SAMPLE_BYTES <= first.end + 31 * SAMPLE_RATE
 
 
 def test_memory_does_not_grow_with_the_length() -> None:

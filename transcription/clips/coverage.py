@@ -1,79 +1,88 @@
-"""What an answer covers of a clip, and what is sent again.
+"""What an answer covers of its clip, and what is sent again.
 
-The service says `Success` also where it stopped at a pause, and only the end of what it recognised tells. What lies
-behind that end and may be speech is sent again, as long as every answer gets further than the one before.
+The service says `Success` even where it stopped at a pause. Only the end of what it recognised shows that. Sound behind
+that end that may be speech is sent again, as long as every answer gets further than the one before.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from transcription.audio.pcm import SAMPLE_RATE
-from transcription.clips.cutting import BEFORE_SECONDS, Clip
+from transcription.clips.clip import Clip, Stretch, clipped, total_length
+from transcription.clips.cutting import CUTTING_DEFAULTS
 
-# Sound that goes on for less than this after the last word is its own end: an echo, a breath, an early end of the
-# word.
-TAIL_SECONDS = 0.3
-# Less sound than this behind a silence is a click: the shortest words (a, I, it) last longer.
-LEAST_SPEECH_SECONDS = 0.15
-# An answer that covers less has got nowhere; the same again would give the same. So a clip is sent 200 times at
-# most, were the service to give one syllable each time.
-LEAST_PROGRESS_SECONDS = 0.3
-
-# A silence of this much of the length of that at which the service stopped may stop it too: it might have at a
-# shorter one.
-SAME_SILENCE_SHARE = 0.75
-LEAST_SILENCE_SECONDS = 0.35  # no cuts at shorter ones: they may lie within a word.
-
-BEFORE = round(BEFORE_SECONDS * SAMPLE_RATE)
-
-Stretch = tuple[int, int]  # (start, end) in samples of the recording.
+TAIL_SECONDS = 0.3  # shorter sound right after the last word belongs to it: an echo, a breath, or it ended early
+MIN_SPEECH_SECONDS = 0.15  # less sound behind a silence is a click: the shortest words (a, I, it) last longer
+MIN_PROGRESS_SECONDS = 0.3  # an answer that covers less got nowhere; so a clip is sent 200 times at most
+MIN_SILENCE_SECONDS = 0.35  # shorter silence may lie within a word, so nothing is cut there
+SAME_SILENCE_SHARE = 0.75  # of the silence that stopped the service: it might have stopped at one that much shorter
 
 
-def remainder(clip: Clip, covered: int, spoken: int | None = None) -> tuple[Stretch, ...]:
-    """The stretches of the clip that may be speech and that the answer left out; none where all is well.
+class Coverage(NamedTuple):
+    """What an answer leaves out of its clip.
 
-    `covered` is the sample of the recording at which the answer ends (`Offset + Duration`), `spoken` that at which
-    its last word ends, where the service gives word times. If there is no silence between the two, the words' end
-    counts.
+    uncovered: the stretches that may be speech and that the answer does not cover; none where all is well.
+    resend: the clips that hold them, each from just before its sound; none where the answer got nowhere. Together they
+    are shorter than the clip by `MIN_PROGRESS_SECONDS`, so resending comes to an end.
     """
-    covered = _end_of_words(clip, covered, spoken)
-    left = [(max(start, covered), end) for start, end in clip.voiced if end > covered]
-    if left and left[0][0] == covered and left[0][1] - covered < TAIL_SECONDS * SAMPLE_RATE:
-        del left[0]
-    if sum(end - start for start, end in left) < LEAST_SPEECH_SECONDS * SAMPLE_RATE:
-        return ()
-    return tuple(left)
+
+    uncovered: tuple[Stretch, ...]
+    resend: tuple[Clip, ...]
 
 
-def rests(clip: Clip, covered: int, spoken: int | None = None) -> tuple[Clip, ...]:
-    """The clips to send after an answer that covers `clip` up to `covered`: what is left, each from just before its
-    sound.
+def measure_coverage(clip: Clip, answer_end: int, words_end: int | None = None) -> Coverage:
+    """Compare an answer with the sound of its clip. Positions are samples of the recording.
 
-    None where nothing is left, and where the answer has got nowhere: then `remainder` is a gap. Together always
-    shorter than `clip` by `LEAST_PROGRESS_SECONDS`, so that sending rests comes to an end. Where the service stopped
-    at a silence, it will at the next of that length too: what is left is cut at all of them, or else every silence
-    would have all that follows it sent once more. Where it stopped within sound, the rest begins at the end of what
-    it understood, which it knows better than any measure of loudness.
+    The answer says that it ends at `answer_end` (`Offset + Duration`), and its last word at `words_end`, where the
+    service gives word times. If there is no silence between the two, `words_end` counts.
     """
-    left = remainder(clip, covered, spoken)
-    if not left:
-        return ()
-    covered = max(clip.start, _end_of_words(clip, covered, spoken))
-    first = max(covered, min(left[0][0] - BEFORE, (covered + left[0][0]) // 2))
-    if first - clip.start < LEAST_PROGRESS_SECONDS * SAMPLE_RATE:
-        return ()
-    silence = max((left[0][0] - covered) * SAME_SILENCE_SHARE, LEAST_SILENCE_SECONDS * SAMPLE_RATE)
-    pieces = list(_split(left, silence))
-    ends = [(before[-1][1] + after[0][0]) // 2 for before, after in pairwise(pieces)]
-    starts = [first, *ends]
-    return tuple(
-        Clip(start, clip.pcm[(start - clip.start) * 2 : (end - clip.start) * 2], piece)
-        for start, end, piece in zip(starts, [*ends, clip.end], pieces, strict=True)
-    )
+    covered_end = _covered_end(clip, answer_end, words_end)
+    uncovered = _uncovered(clip, covered_end)
+    return Coverage(uncovered, tuple(_clips_to_resend(clip, covered_end, uncovered)))
 
 
-def _split(stretches: tuple[Stretch, ...], silence: float) -> Iterator[tuple[Stretch, ...]]:
-    """Groups of stretches between which there is silence of that many samples."""
+def _covered_end(clip: Clip, answer_end: int, words_end: int | None) -> int:
+    """Return the better end. An answer may end in the middle of a word that it leaves out."""
+    if words_end is None or words_end >= answer_end:
+        return answer_end
+    sound_starts = [start for start, end in clip.voiced if start <= answer_end < end]
+    return max(words_end, sound_starts[0]) if sound_starts else answer_end
+
+
+def _uncovered(clip: Clip, covered_end: int) -> tuple[Stretch, ...]:
+    uncovered = clipped(clip.voiced, covered_end, clip.end)
+    if uncovered and uncovered[0][0] == covered_end and total_length(uncovered[:1]) < TAIL_SECONDS * SAMPLE_RATE:
+        uncovered = uncovered[1:]
+    return uncovered if total_length(uncovered) >= MIN_SPEECH_SECONDS * SAMPLE_RATE else ()
+
+
+def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...]) -> Iterator[Clip]:
+    """Yield clips that hold the uncovered sound. Yields none if the answer got nowhere.
+
+    A service that stopped at a silence will also stop at the next one of that length. So the clips are cut at all of
+    them; else everything behind each silence would be sent once more. Where the service stopped within sound, the first
+    clip begins where its words end: it knows that better than any measure of loudness.
+    """
+    if not uncovered:
+        return
+    covered_end = max(clip.start, covered_end)
+    sound_start = uncovered[0][0]
+    lead = round(CUTTING_DEFAULTS.before_seconds * SAMPLE_RATE)
+    start = max(covered_end, min(sound_start - lead, (covered_end + sound_start) // 2))
+    if start - clip.start < MIN_PROGRESS_SECONDS * SAMPLE_RATE:
+        return
+    silence = max((sound_start - covered_end) * SAME_SILENCE_SHARE, MIN_SILENCE_SECONDS * SAMPLE_RATE)
+    groups = list(_split_at_silences(uncovered, silence))
+    middles = [(before[-1][1] + after[0][0]) // 2 for before, after in pairwise(groups)]
+    bounds = pairwise([start, *middles, clip.end])
+    for (clip_start, clip_end), group in zip(bounds, groups, strict=True):
+        yield replace(clip.between(clip_start, clip_end), voiced=group)
+
+
+def _split_at_silences(stretches: tuple[Stretch, ...], silence: float) -> Iterator[tuple[Stretch, ...]]:
+    """Yield groups of stretches. Between two groups there is silence of at least that many samples."""
     group = [stretches[0]]
     for stretch in stretches[1:]:
         if stretch[0] - group[-1][1] >= silence:
@@ -81,11 +90,3 @@ def _split(stretches: tuple[Stretch, ...], silence: float) -> Iterator[tuple[Str
             group = []
         group.append(stretch)
     yield tuple(group)
-
-
-def _end_of_words(clip: Clip, covered: int, spoken: int | None) -> int:
-    """An answer may end in the middle of a word that it does not tell; its last word's end is the better place then."""
-    if spoken is None or spoken >= covered:
-        return covered
-    within = [start for start, end in clip.voiced if start <= covered < end]
-    return max(spoken, within[0]) if within else covered

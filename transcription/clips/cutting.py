@@ -1,9 +1,9 @@
 """PCM → clips that end in pauses, none over the service's limit.
 
-The service takes 60 s, and is reported to stop at the first pause of about a second, with `Success` and without a
-word of what follows. So a clip holds no such pause, and a cut lies where nobody speaks. Where somebody speaks all the
-time, two clips share a little sound, so that each word is whole in one of them; `joining` drops what is then there
-twice.
+The service takes 60 s. It is reported to stop at the first pause of about a second, with `Success` and without a word
+of what follows. So no clip holds such a pause, and cuts are made where nobody speaks. Where somebody speaks all the
+time, two clips share a little sound, so that each word is whole in one of them. `joining` then drops the words that
+both have.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,220 +11,233 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transcription.audio.pcm import SAMPLE_RATE
+from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from transcription.clips.clip import Clip, Stretch, total_length
 from transcription.clips.voice_activity import (
-    FRAME,
-    FRAMES_PER_SECOND,
-    LEAST_FLOOR_DB,
-    MIN_THRESHOLD_DB,
+    FRAME_SAMPLES,
+    VAD_DEFAULTS,
+    Activity,
     Levels,
-    Sound,
-    measured,
+    VadOptions,
+    detect_activity,
     spans,
+    to_frames,
 )
 
-# The service's limit is 60 s; what it does past it is not documented, and codecs add some of their own.
-MAX_CLIP_SECONDS = 58.0
-# No clip holds a longer pause: the service is reported to stop at about one second, and a pause is measured to 0.1
-# s.
-PAUSE_SECONDS = 0.8
-BEFORE_SECONDS = 0.15
-# Silence kept before and after speech: a recogniser wants some, and words begin and, even more, end more faintly
-# than can be measured. Not more: with 3 s of speech between long pauses this is an eighth of what is sent and
-# billed.
-AFTER_SECONDS = 0.2
-# Silence up to this length is cut in the middle and sent: little is gained without it, and noise may hide a word's
-# edge.
-WHOLE_SECONDS = 1.0
-# A silence of this length in running speech lies between words: a stop within a word lasts 0.2 s at most, and noise
-# that hides the end of one word and the beginning of the next makes it longer by 0.25 s at most.
-SURE_SECONDS = 0.5
-# Part of a clip that must be filled before running speech is cut: with less, a recording would need over 1.5 times
-# the requests it must have.
-EARLIEST_SHARE = 0.7
-# Where there is no silence, the quietest point so long before the limit is taken: a few words' time.
-SEARCH_SECONDS = 6.0
-MIN_OVERLAP_SECONDS = 1.5
-# Shared by two clips that are cut in running speech. Four words and more, so that one is found that both heard
-# alike.
-MAX_OVERLAP_SECONDS = 3.0
-QUIET_SECONDS = 0.1  # the quietest point is that with the least sound for so long: about the gap between two words.
-# Less sound than this between two pauses is a click. The shortest words (a, I, it) have 0.15 s.
-LEAST_SOUND_SECONDS = 0.1
-# A shorter recording may be one word from end to end, with nothing to tell it from noise: it is sent as it is.
-SHORT_SECONDS = 2.0
+FRAME_BYTES = FRAME_SAMPLES * SAMPLE_BYTES
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A stretch of the recording to be sent as one request. Positions are samples of the recording."""
+class CuttingOptions:
+    """The tuning of the cuts. Times are in seconds."""
 
-    start: int
-    pcm: bytes
-    """16 kHz mono s16le."""
-    voiced: tuple[tuple[int, int], ...]
-    """The stretches (start, end) with sound that may be speech and that an answer to this clip has to cover. Sound
-    that two clips share is divided in its middle: up to there each of the two has whole words."""
-    overlap: int = 0
-    """Samples at its start that the clip before holds too: 0 unless cut in running speech."""
+    vad: VadOptions = VAD_DEFAULTS
+
+    max_clip_seconds: float = 58.0  # the service takes 60 s; more is not documented, and codecs add some of their own
+    pause_seconds: float = 0.8  # the longest pause in a clip; the service is reported to stop at 1 s; measured to 0.1 s
+
+    # Silence around speech. More would cost: with 3 s of speech between long pauses, these two are an eighth.
+    before_seconds: float = 0.15  # sent before speech: recognisers want some, and words begin faintly
+    after_seconds: float = 0.2  # sent after speech: words end even more faintly
+    short_silence_seconds: float = 1.0  # up to here all is sent: it costs little, and noise may hide word edges in it
+
+    # Cuts in running speech.
+    word_gap_seconds: float = 0.5  # this is between words: within one, silence lasts 0.2 s, and 0.45 s in noise
+    min_fill_share: float = 0.7  # of the longest clip, before a cut; with less, there are over 1.5 times the requests
+    search_seconds: float = 6.0  # a few words: without a gap, the quietest point of these before the limit is taken
+    quiet_seconds: float = 0.1  # length of the quietest point: about the gap between two words
+    min_overlap_seconds: float = 1.5  # the least that the two clips share
+    max_overlap_seconds: float = 3.0  # the most: four words and more, so that one of them is recognised alike in both
+
+    # Very short sound.
+    min_sound_seconds: float = 0.1  # less between two pauses is a click; the shortest words (a, I, it) have 0.15 s
+    short_recording_seconds: float = 2.0  # it may be one word, with nothing to tell it from noise: it is sent whole
 
     @property
-    def end(self) -> int:
-        return self.start + len(self.pcm) // 2
+    def max_clip_frames(self) -> int:
+        return to_frames(self.max_clip_seconds)
 
     @property
-    def seconds(self) -> float:
-        return len(self.pcm) / 2 / SAMPLE_RATE
+    def pause_frames(self) -> int:
+        return to_frames(self.pause_seconds)
 
-    def between(self, start: int, end: int) -> "Clip":
-        """The part of it between two samples of the recording."""
-        voiced = tuple(
-            (max(first, start), min(last, end)) for first, last in self.voiced if last > start and first < end
-        )
-        return Clip(start, self.pcm[(start - self.start) * 2 : (end - self.start) * 2], voiced)
+    @property
+    def before_frames(self) -> int:
+        return to_frames(self.before_seconds)
+
+    @property
+    def after_frames(self) -> int:
+        return to_frames(self.after_seconds)
+
+    @property
+    def short_silence_frames(self) -> int:
+        return to_frames(self.short_silence_seconds)
+
+    @property
+    def min_fill_frames(self) -> int:
+        return int(self.max_clip_frames * self.min_fill_share)
+
+    @property
+    def search_frames(self) -> int:
+        return min(self.max_clip_frames // 4, to_frames(self.search_seconds))
 
 
-def cut(blocks: Iterable[bytes], limit_seconds: float = MAX_CLIP_SECONDS) -> Iterator[Clip]:
-    """16 kHz mono s16le in blocks of any size → clips of at most `limit_seconds`, in order. Long silence is in none.
+CUTTING_DEFAULTS = CuttingOptions()
 
-    Each is there as soon as it can be decided, some 20 s of audio after its end. Holds a clip and half a minute.
+
+def cut(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> Iterator[Clip]:
+    """Yield clips in order, each as soon as it can be decided: some 20 s of audio after its end.
+
+    `blocks` is 16 kHz mono s16le, divided anyhow. No clip holds long silence. Holds a clip and half a minute.
     """
-    tape = _PendingAudio(_frames(limit_seconds))
-    for sound in measured(blocks):
-        tape.extend(sound)
-        yield from tape.clips(more=True)
-    yield from tape.clips(more=False)
-
-
-def _frames(seconds: float) -> int:
-    return round(seconds * FRAMES_PER_SECOND)
-
-
-PAUSE = _frames(PAUSE_SECONDS)
-BEFORE, AFTER = _frames(BEFORE_SECONDS), _frames(AFTER_SECONDS)
-WHOLE = _frames(WHOLE_SECONDS)
+    pending = _PendingAudio(options)
+    for activity in detect_activity(blocks, options.vad):
+        pending.extend(activity)
+        yield from pending.clips(more=True)
+    yield from pending.clips(more=False)
 
 
 @dataclass(frozen=True)
-class _Run:
-    """A stretch of sound without a pause in it, and the silence behind it (frames)."""
+class _Utterance:
+    """A stretch of sound without a pause in it, and the silence behind it, in frames.
+
+    It has not `ended` where it may go on with the audio that is still to come.
+    """
 
     first: int
     last: int
     silence: int
     ended: bool
-    """False where the sound may go on with what is still to come."""
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """Where a clip ends, where the next may begin, and up to where this one has to answer for the sound (frames)."""
+class _CutPoint:
+    """Where a clip ends and where the next one starts, in frames. Its answer has to cover sound up to `voiced_end`."""
 
     end: int
-    resume: int
-    duty: int
+    next_start: int
+    voiced_end: int
+
+    @classmethod
+    def in_silence(cls, end: int) -> "_CutPoint":
+        return cls(end, end, end)
 
 
 class _PendingAudio:
-    """What was heard and is in no clip yet. Counts in frames from its own start, which moves on with every clip."""
+    """The audio that is in no clip yet. Frames are counted from its own start, which moves on with every clip."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, options: CuttingOptions) -> None:
+        self._options = options
         self._pcm = bytearray()
         self._active = np.zeros(0, np.bool_)
         self._level = np.zeros(0, np.float32)
-        self._start = 0
-        self._overlap = 0
+        self._start = 0  # sample of the recording
+        self._overlap = 0  # frames at the start that the last clip holds too
 
-    def extend(self, sound: Sound) -> None:
-        self._pcm += sound.pcm.tobytes()
-        self._active = np.concatenate((self._active, sound.active))
-        self._level = np.concatenate((self._level, sound.level))
+    def extend(self, activity: Activity) -> None:
+        self._pcm += activity.pcm.tobytes()
+        self._active = np.concatenate((self._active, activity.active))
+        self._level = np.concatenate((self._level, activity.level))
 
     def clips(self, more: bool) -> Iterator[Clip]:
-        """Takes off what can be decided; `more` tells whether the recording goes on."""
+        """Take off the clips that can be decided. `more` tells whether more audio may follow."""
+        options = self._options
         if not more and self._is_short_recording():
-            yield self._whole()
+            yield self._take_all()
             return
-        while run := self._next_run():
-            begin = 0 if self._overlap or run.first <= WHOLE // 2 else run.first - BEFORE
-            end = min(run.last + AFTER if run.silence >= WHOLE else run.last + run.silence // 2, len(self._active))
-            if (run.last + AFTER if more else end) - begin > self._limit:
+        while utterance := self._next_utterance():
+            begin, end = self._bounds(utterance)
+            needed_end = utterance.last + options.after_frames if more else end
+            if needed_end - begin > options.max_clip_frames:
                 yield self._take(begin, self._cut_running_speech(begin))
-            elif more and not run.ended:
+            elif more and not utterance.ended:
                 return
             else:
-                end = min(end, begin + self._limit)
-                clip = self._take(begin, _Cut(end, end, end))
-                if clip.overlap or _length(clip.voiced) >= LEAST_SOUND_SECONDS * SAMPLE_RATE:
+                end = min(end, begin + options.max_clip_frames)
+                clip = self._take(begin, _CutPoint.in_silence(end))
+                if clip.overlap or total_length(clip.voiced) >= options.min_sound_seconds * SAMPLE_RATE:
                     yield clip
         if not self._overlap and not (more and self._is_short_recording()):
-            self._forget(max(0, len(self._active) - BEFORE))
+            self._drop(max(0, len(self._active) - options.before_frames))
 
-    def _next_run(self) -> _Run | None:
-        """The first stretch of sound without a pause in it, as far as it is known."""
+    def _next_utterance(self) -> _Utterance | None:
         sounds = spans(self._active)
         if not sounds:
             return None
         first, last = sounds[0]
         for start, end in sounds[1:]:
-            if start - last >= PAUSE:
-                return _Run(first, last, start - last, ended=True)
+            if start - last >= self._options.pause_frames:
+                return _Utterance(first, last, start - last, ended=True)
             last = end
-        silence = len(self._active) - last
-        return _Run(first, last, WHOLE, ended=silence >= WHOLE)
+        short_silence = self._options.short_silence_frames
+        return _Utterance(first, last, short_silence, ended=len(self._active) - last >= short_silence)
 
-    def _cut_running_speech(self, begin: int) -> _Cut:
-        earliest, latest = begin + int(self._limit * EARLIEST_SHARE), begin + self._limit
+    def _bounds(self, utterance: _Utterance) -> tuple[int, int]:
+        """Return the first frame and the end of a clip that holds the utterance and some silence around it."""
+        options, last = self._options, utterance.last
+        at_start = self._overlap or utterance.first <= options.short_silence_frames // 2
+        begin = 0 if at_start else utterance.first - options.before_frames
+        is_short = utterance.silence < options.short_silence_frames
+        end = last + utterance.silence // 2 if is_short else last + options.after_frames
+        return begin, min(end, len(self._active))
+
+    def _cut_running_speech(self, begin: int) -> _CutPoint:
+        """Cut in the longest silence between words, else at the quietest point, with some sound in both clips."""
+        options = self._options
+        earliest, latest = begin + options.min_fill_frames, begin + options.max_clip_frames
         silences = [
             (last - first, (first + last) // 2)
-            for first, last in spans(~self._active[: latest + PAUSE])
-            if last - first >= _frames(SURE_SECONDS)
+            for first, last in spans(~self._active[: latest + options.pause_frames])
+            if last - first >= to_frames(options.word_gap_seconds)
         ]
         within = [silence for silence in silences if earliest <= silence[1] <= latest]
         if within:
-            _, end = max(within)
-            return _Cut(end, end, end)
-        end = quietest(self._level, latest - min(self._limit // 4, _frames(SEARCH_SECONDS)), latest)
-        resume = quietest(self._level, end - _frames(MAX_OVERLAP_SECONDS), end - _frames(MIN_OVERLAP_SECONDS))
-        return _Cut(end, resume, (resume + end) // 2)
+            return _CutPoint.in_silence(max(within)[1])
+        quiet_frames = to_frames(options.quiet_seconds)
+        end = _quietest(self._level, latest - options.search_frames, latest, quiet_frames)
+        next_earliest = end - to_frames(options.max_overlap_seconds)
+        next_latest = end - to_frames(options.min_overlap_seconds)
+        next_start = _quietest(self._level, next_earliest, next_latest, quiet_frames)
+        return _CutPoint(end, next_start, (next_start + end) // 2)
 
-    def _take(self, begin: int, cut: _Cut) -> Clip:
-        pcm = bytes(self._pcm[begin * FRAME * 2 : cut.end * FRAME * 2])
-        start = self._start + begin * FRAME
-        shared = self._overlap // 2  # up to there the clip before answers for the sound
-        clip = Clip(start, pcm, self._voiced(begin + shared, cut.duty, start + len(pcm) // 2), self._overlap * FRAME)
-        self._forget(cut.resume)
-        self._overlap = cut.end - cut.resume
+    def _take(self, begin: int, cut_point: _CutPoint) -> Clip:
+        """Take off a clip that begins at the frame `begin`."""
+        pcm = bytes(self._pcm[begin * FRAME_BYTES : cut_point.end * FRAME_BYTES])
+        start = self._start + begin * FRAME_SAMPLES
+        end = start + len(pcm) // SAMPLE_BYTES
+        voiced_begin = begin + self._overlap // 2  # up to there the clip before has to cover the sound
+        voiced = self._voiced(voiced_begin, cut_point.voiced_end, end)
+        clip = Clip(start, pcm, voiced, self._overlap * FRAME_SAMPLES)
+        self._drop(cut_point.next_start)
+        self._overlap = cut_point.end - cut_point.next_start
         return clip
 
-    def _voiced(self, begin: int, duty: int, end: int) -> tuple[tuple[int, int], ...]:
-        origin = self._start + begin * FRAME
-        found = spans(self._active[begin:duty])
-        return tuple((origin + first * FRAME, min(end, origin + last * FRAME)) for first, last in found)
+    def _voiced(self, first_frame: int, last_frame: int, end: int) -> tuple[Stretch, ...]:
+        """Return the stretches of sound between two frames. A last frame that is not full ends at `end`."""
+        origin = self._start + first_frame * FRAME_SAMPLES
+        sounds = spans(self._active[first_frame:last_frame])
+        return tuple(
+            (origin + first * FRAME_SAMPLES, min(end, origin + last * FRAME_SAMPLES)) for first, last in sounds
+        )
 
-    def _forget(self, frames: int) -> None:
-        del self._pcm[: frames * FRAME * 2]
+    def _drop(self, frames: int) -> None:
+        del self._pcm[: frames * FRAME_BYTES]
         self._active, self._level = self._active[frames:], self._level[frames:]
-        self._start += frames * FRAME
+        self._start += frames * FRAME_SAMPLES
 
     def _is_short_recording(self) -> bool:
-        audible = bool((self._level > LEAST_FLOOR_DB + MIN_THRESHOLD_DB).any())
-        return self._start == 0 and len(self._active) <= _frames(SHORT_SECONDS) and audible
+        vad = self._options.vad
+        audible = bool((self._level > vad.min_floor_db + vad.min_threshold_db).any())
+        short = self._start == 0 and len(self._active) <= to_frames(self._options.short_recording_seconds)
+        return short and audible
 
-    def _whole(self) -> Clip:
+    def _take_all(self) -> Clip:
         if not self._active.any():
             self._active[:] = True
-        end = len(self._active)
-        return self._take(0, _Cut(end, end, end))
+        return self._take(0, _CutPoint.in_silence(len(self._active)))
 
 
-def quietest(level: Levels, first: int, last: int) -> int:
-    """The frame in the middle of the `QUIET_SECONDS` with the least sound, of those in `first` to `last`."""
-    width = _frames(QUIET_SECONDS)
+def _quietest(level: Levels, first: int, last: int, width: int) -> int:
+    """Return the middle of the `width` frames with the least sound between `first` and `last`."""
     sums = np.convolve(level[first:last], np.ones(width, np.float32), "valid")
     return first + int(np.argmin(sums)) + width // 2
-
-
-def _length(stretches: Iterable[tuple[int, int]]) -> int:
-    return sum(last - first for first, last in stretches)

@@ -1,0 +1,46 @@
+"""A clip: the part of a recording that is sent as one request."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+
+Stretch = tuple[int, int]  # (start, end) in samples of the recording
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A stretch of the recording, 16 kHz mono s16le. Positions are samples of the recording.
+
+    voiced: the stretches that may be speech and that an answer to this clip has to cover. Sound that two clips share is
+    divided in its middle, because up to there each of them has whole words.
+    overlap: samples at its start that the clip before holds too; 0 unless it was cut in running speech.
+    """
+
+    start: int
+    pcm: bytes
+    voiced: tuple[Stretch, ...]
+    overlap: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.pcm) // SAMPLE_BYTES
+
+    @property
+    def seconds(self) -> float:
+        return len(self.pcm) / SAMPLE_BYTES / SAMPLE_RATE
+
+    def between(self, start: int, end: int) -> "Clip":
+        """Return the part between two samples of the recording."""
+        pcm = self.pcm[(start - self.start) * SAMPLE_BYTES : (end - self.start) * SAMPLE_BYTES]
+        return Clip(start, pcm, clipped(self.voiced, start, end))
+
+
+def clipped(stretches: Iterable[Stretch], start: int, end: int) -> tuple[Stretch, ...]:
+    """Return what lies between two samples of the recording."""
+    return tuple((max(first, start), min(last, end)) for first, last in stretches if last > start and first < end)
+
+
+def total_length(stretches: Iterable[Stretch]) -> int:
+    """Return how many samples the stretches have together."""
+    return sum(end - start for start, end in stretches)
