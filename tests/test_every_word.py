@@ -1,6 +1,6 @@
-"""The whole way from an uploaded file's bytes to the words: in every format, at any length, in flat memory.
+"""A file's bytes → its words, without storage: in every format, at any length, in flat memory.
 
-Only storage is left out. The endpoint knows the true words, and stops at pauses as the service is reported to.
+The endpoint knows the true words, and stops at pauses as the service is reported to.
 """
 
 import io
@@ -17,13 +17,12 @@ from local.speech import SpeechEndpoint
 from tests.support.app import SPEECH_KEY, spoken
 from tests.support.recordings import FORMATS, made
 from tests.support.speech_corpus import Recording, compose, without_words
-from tests.support.transcribing import transcribe_file
+from tests.support.transcribing import sent_seconds, transcribe_file
 from tests.support.truth import Recognizer
 
 PROJECT = Path(__file__).parent.parent
 TALK = compose((0.2, 0.4, 0.9, 1.6, 2.5), ("white", 30), 40, seed=77)
-# Telephone codecs keep half of the band, and µ-law, 8 bit and ADPCM add noise: the truth is still found in them.
-SECONDS = 0.1
+TIME_TOLERANCE = 0.1  # seconds; telephone codecs halve the band, and µ-law, 8 bit and ADPCM add noise
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +40,9 @@ def test_every_format_gives_the_same_words_at_the_same_times(endpoint: SpeechEnd
     sound = np.frombuffer(TALK.pcm, np.int16).astype(float)
     transcript = transcribe_file(io.BytesIO(made(name, sound)), endpoint)
     assert spoken(" ".join(phrase.text for phrase in transcript.phrases)) == words(TALK)
-    heard = [word for phrase in transcript.phrases for word in phrase.words]
-    for word, (_, start, _) in zip(heard, TALK.words, strict=True):
-        assert word.offset == pytest.approx(start, abs=SECONDS)
+    transcribed_words = [word for phrase in transcript.phrases for word in phrase.words]
+    for word, (_, start, _) in zip(transcribed_words, TALK.words, strict=True):
+        assert word.offset == pytest.approx(start, abs=TIME_TOLERANCE)
     for before, after in pairwise(transcript.phrases):
         assert before.end <= after.offset + 0.001
 
@@ -53,7 +52,7 @@ def test_five_minutes_without_words_are_sent_about_once_and_leave_no_gap(kind: s
     recording = without_words(kind, 300)
     with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, wordless="BabbleTimeout") as endpoint:
         transcript = transcribe_file(io.BytesIO(made("flac", np.frombuffer(recording.pcm, np.int16))), endpoint)
-        sent = sum((len(request.audio) - 44) / 32_000 for request in endpoint.received)
+        sent = sum(sent_seconds(endpoint.received))
     assert (transcript.status, transcript.gaps) == ("NoSpeech", ())
     assert sent <= 1.2 * 300
 
@@ -68,7 +67,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def test_two_hours_take_no_more_memory_than_two_minutes(tmp_path: Path) -> None:
-    """In processes of their own, since a process's peak never goes down."""
+    """Each runs in a process of its own, because the peak of a process never goes down."""
     minute = tmp_path / "minute.pcm"
     minute.write_bytes(compose((0.2, 0.5, 0.7, 1.2), ("white", 30), 60, seed=5).pcm)
 

@@ -100,7 +100,7 @@ class ClipRecognizer:
         Noise or silence ended the recognition before this clip. What follows may be speech, but also hold music. So it
         is sent in probes first. Their answers do not count, because they may end within a word.
         """
-        while clip.voiced and self._may_resend(min(PROBE_SECONDS, clip.seconds)):
+        while clip.voiced and self._reserve_resend(min(PROBE_SECONDS, clip.seconds)):
             if clip.seconds <= PROBE_SECONDS:
                 yield clip
                 return
@@ -111,8 +111,8 @@ class ClipRecognizer:
                 return
             clip = clip.between(probe_end, clip.end)
 
-    def _may_resend(self, seconds: float) -> bool:
-        """Take `seconds` off what may be sent again after noise, or return False if not as much is left."""
+    def _reserve_resend(self, seconds: float) -> bool:
+        """Reserve `seconds` of what may be sent again after noise. Return False if not as much is left."""
         with self._lock:
             allowed = NOISE_RESEND_SECONDS + NOISE_RESEND_SHARE * self._usage.audio_seconds
             if self._noise_resent + seconds > allowed:

@@ -1,4 +1,4 @@
-"""Clips end in pauses, and no word is lost, cut or doubled, whatever the pauses, the noise and the length."""
+"""PCM → clips: they end in pauses, and no word is lost, cut or doubled, whatever the pauses, noise and length."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from tests.support.speech_corpus import (
 from tests.support.transcribing import blocks, transcribe
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 from transcription.clips.clip import Clip
-from transcription.clips.cutting import CUTTING_DEFAULTS, cut
+from transcription.clips.cutting import CUTTING_DEFAULTS, CuttingOptions, cut
 
 PAUSES = (0.15, 0.3, 0.5, 0.7, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)
 LONG_PAUSES = (0.15, 0.3, 0.5, 2.0, 3.0, 4.0)
@@ -39,8 +39,8 @@ def seconds(clips: list[Clip]) -> float:
     return sum(clip.seconds for clip in clips)
 
 
-def fewest(recording: Recording) -> int:
-    """Clips that the pauses of 0.8 s and the limit of 60 s ask for."""
+def fewest_clips(recording: Recording) -> int:
+    """Return how many clips the pauses of 0.8 s and the limit of 60 s ask for."""
     return sum(int(-(-(end - start) // 60)) for start, end in recording.runs(0.8))
 
 
@@ -92,18 +92,16 @@ POOR: list[dict[str, float]] = [
 
 
 @pytest.mark.parametrize(
-    ("made", "by_telephone"),
-    [(made, line) for made in POOR for line in (False, True)] + [({"gain_db": -40.0}, False)],
+    ("changes", "by_telephone"),
+    [(changes, line) for changes in POOR for line in (False, True)] + [({"gain_db": -40.0}, False)],
     ids=str,
 )
 @pytest.mark.parametrize("noise", [None, ("white", 30.0)])
-def test_no_word_is_lost_from_poor_recordings(
-    made: dict[str, float], noise: tuple[str, float] | None, by_telephone: bool
+def test_no_word_of_a_poor_recording_is_lost(
+    changes: dict[str, float], noise: tuple[str, float] | None, by_telephone: bool
 ) -> None:
-    """Two speakers 20 dB apart, very quiet, clipped, off centre, a ringing room, speech at once, a long wait; 8 kHz
-    lines.
-    """
-    recording = compose(PAUSES, noise, 60, 4, **made)  # type: ignore[arg-type]  # all are keywords that take a float
+    """Two speakers 20 dB apart, very quiet, clipped, DC offset, an echoing room, speech at once, a long wait; 8 kHz."""
+    recording = compose(PAUSES, noise, 60, 4, **changes)  # type: ignore[arg-type]  # all are keywords that take a float
     if by_telephone:
         recording = replace(recording, pcm=telephone(recording.pcm))
     assert transcribe(recording).words == texts(recording)
@@ -111,7 +109,7 @@ def test_no_word_is_lost_from_poor_recordings(
 
 @pytest.mark.parametrize("sound", [breath(), cough()], ids=["breath", "cough"])
 @pytest.mark.parametrize("service_pause", [0.5, 1.0, 2.0])
-def test_breath_and_coughs_in_the_pauses_lose_no_word(sound: np.ndarray, service_pause: float) -> None:
+def test_no_word_is_lost_next_to_breath_and_coughs_in_the_pauses(sound: np.ndarray, service_pause: float) -> None:
     recording = with_sounds(compose(PAUSES, ("white", 45), 60, seed=6), sound, every_pause_over=0.5)
     assert transcribe(recording, service_pause).words == texts(recording)
 
@@ -125,7 +123,7 @@ def test_a_recording_that_is_one_word_from_end_to_end_is_sent_whole() -> None:
 
 
 @pytest.mark.parametrize("noise", [None, ("white", 20), ("babble", 20), ("varying", 10)])
-def test_clips_are_in_order_under_the_limit_and_share_sound_only_where_they_say_so(
+def test_clips_are_in_order_under_the_limit_and_share_only_their_declared_overlap(
     noise: tuple[str, float] | None,
 ) -> None:
     recording = compose((0.15, 0.3, 0.5, 1.5), noise, 240, seed=9)
@@ -138,9 +136,16 @@ def test_clips_are_in_order_under_the_limit_and_share_sound_only_where_they_say_
         assert all(clip.start <= start < end <= clip.end for start, end in clip.voiced)
 
 
+def test_the_options_set_the_longest_clip() -> None:
+    options = CuttingOptions(max_clip_seconds=20.0)
+    clips = list(cut(blocks(continuous(60, seed=16).pcm), options))
+    assert max(clip.seconds for clip in clips) <= 20.0
+    assert len(clips) >= 3
+
+
 @pytest.mark.parametrize("noise", [None, ("white", 20), ("hum", 10), ("varying", 20)])
 def test_no_clip_holds_a_long_pause(noise: tuple[str, float] | None) -> None:
-    """Measured to a tenth of a second: the limit is 0.8 s, the service is reported to stop at 1 s."""
+    """The limit is 0.8 s, measured to a tenth of a second. The service is reported to stop at 1 s."""
     recording = compose(PAUSES, noise, 180, seed=10)
     for clip in cut(blocks(recording.pcm)):
         inside = [w for w in recording.words if clip.start <= w[1] * SAMPLE_RATE and w[2] * SAMPLE_RATE <= clip.end]
@@ -151,7 +156,7 @@ def test_no_clip_holds_a_long_pause(noise: tuple[str, float] | None) -> None:
 def test_there_are_no_more_clips_than_the_pauses_ask_for(noise: tuple[str, float] | None) -> None:
     for pauses in (PAUSES, (0.15, 0.3, 0.5), LONG_PAUSES):
         recording = compose(pauses, noise, 180, seed=11)
-        assert len(list(cut(blocks(recording.pcm)))) <= 1.5 * fewest(recording)
+        assert len(list(cut(blocks(recording.pcm)))) <= 1.5 * fewest_clips(recording)
 
 
 @pytest.mark.parametrize("noise", [None, ("white", 20), ("hum", 20), ("varying", 20)])
@@ -189,7 +194,7 @@ def test_clips_do_not_depend_on_the_size_of_the_blocks(size: int) -> None:
     assert list(cut(blocks(pcm, size))) == list(cut(blocks(pcm)))
 
 
-def test_a_clip_is_there_before_the_recording_ends() -> None:
+def test_a_clip_is_yielded_before_the_recording_ends() -> None:
     recording = compose(PAUSES, ("white", 20), 120, seed=14)
     taken = 0
 

@@ -1,17 +1,20 @@
-"""Recordings of known words, transcribed by the real thing: cut, sent over HTTP, answered by an endpoint that knows the
-truth and stops at pauses, sent again, joined. Only storage and decoding are left out.
+"""Transcription of recordings by the real code, over HTTP. Only storage is left out, and decoding where PCM will do.
+
+`transcribe` is for recordings whose words are known: its endpoint knows them too, and stops at pauses. `Service` is for
+answers that a test dictates.
 """
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from local.speech import Received, SpeechEndpoint
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, spoken
+from local.speech import Fault, Received, SpeechEndpoint
+from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur, spoken
 from tests.support.speech_corpus import Recording
 from tests.support.truth import Recognizer
+from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import Recording as Opened
 from transcription.audio.recording import open_recording
 from transcription.clock import Budget
@@ -20,9 +23,16 @@ from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.transcriber import Transcriber
 from transcription.transcript.model import Phrase, Transcript, Usage
 
+WAV_HEADER_BYTES = 44
+PAUSE = bytes(2 * BYTES_PER_SECOND)
+SPEECH = murmur(5.0)
+FOUR_CLIPS = PAUSE + (SPEECH + PAUSE) * 4
+
 
 @dataclass
 class Outcome:
+    """A transcript, and what the endpoint received for it."""
+
     transcript: Transcript
     usage: Usage
     received: list[Received]
@@ -63,8 +73,39 @@ def blocks(pcm: bytes, size: int = 65_536) -> Iterator[bytes]:
         yield pcm[first : first + size]
 
 
+def sent_seconds(received: Sequence[Received]) -> list[float]:
+    """Return how much audio each request had, sent as WAV."""
+    return [(len(request.audio) - WAV_HEADER_BYTES) / BYTES_PER_SECOND for request in received]
+
+
+class Service:
+    """A transcriber and its endpoint."""
+
+    def __init__(self, endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+        self.endpoint = endpoint
+        self.clock = clock
+
+    def transcribe(self, pcm: bytes, budget: float = 600, duration: float | None = None, **changes: str) -> Transcript:
+        recording = Pcm(pcm, duration=duration)
+        return _transcribe(recording, self.endpoint, Usage(), changes, Budget(self.clock, budget, "a.wav"))
+
+    def answer_next(self, status: str, seconds: float, **more: Any) -> None:
+        """Answer the next request with that status. The answer covers so many seconds."""
+        ticks = round(seconds * 1e7)
+        self.endpoint.faults.append(
+            Fault.document({"RecognitionStatus": status, "Offset": 0, "Duration": ticks, **more})
+        )
+
+    @property
+    def sent_seconds(self) -> list[float]:
+        return sent_seconds(self.endpoint.received)
+
+
 def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = True, **settings: str) -> Outcome:
-    """`pause`: the one at which the service stops. Without `word_times` an answer has nothing but text."""
+    """Transcribe a recording of known words by a service that stops at pauses of `pause` seconds.
+
+    Without `word_times` an answer has nothing but text.
+    """
     if not word_times:
         settings["SPEECH_FORMAT"] = "simple"
     with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, pause_seconds=pause) as endpoint:
@@ -74,15 +115,21 @@ def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = T
 
 
 def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint) -> Transcript:
-    """A file of any format, decoded."""
+    """Decode and transcribe a file of any format."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     with closing(open_recording(file, size)) as opened:
         return _transcribe(opened, endpoint, Usage(), {})
 
 
-def _transcribe(recording: Opened, endpoint: SpeechEndpoint, usage: Usage, settings: Mapping[str, str]) -> Transcript:
-    clock = FakeClock()
-    configured = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **settings))
-    transcriber = Transcriber(configured, SpeechClient(configured.speech, clock))
-    return transcriber.transcribe(recording, RecognitionOptions("en-US", "masked"), usage, Budget(clock, 600, "a.wav"))
+def _transcribe(
+    recording: Opened,
+    endpoint: SpeechEndpoint,
+    usage: Usage,
+    changes: Mapping[str, str],
+    budget: Budget | None = None,
+) -> Transcript:
+    budget = budget or Budget(FakeClock(), 600, "a.wav")
+    settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **changes))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, budget.clock))
+    return transcriber.transcribe(recording, RecognitionOptions("en-US", "masked"), usage, budget)

@@ -88,7 +88,7 @@ CUTTING_DEFAULTS = CuttingOptions()
 def cut(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> Iterator[Clip]:
     """Yield clips in order, each as soon as it can be decided: some 20 s of audio after its end.
 
-    `blocks` is 16 kHz mono s16le, divided anyhow. No clip holds long silence. Holds a clip and half a minute.
+    `blocks` is 16 kHz mono s16le, in blocks of any size. No clip has long silence. Holds a clip and half a minute.
     """
     pending = _PendingAudio(options)
     for activity in detect_activity(blocks, options.vad):
@@ -164,9 +164,10 @@ class _PendingAudio:
         sounds = spans(self._active)
         if not sounds:
             return None
+        pause = self._options.pause_frames
         first, last = sounds[0]
         for start, end in sounds[1:]:
-            if start - last >= self._options.pause_frames:
+            if start - last >= pause:
                 return _Utterance(first, last, start - last, ended=True)
             last = end
         short_silence = self._options.short_silence_frames

@@ -98,10 +98,10 @@ _Neighbour = _Measured | None
 
 
 def detect_activity(blocks: Iterable[bytes], options: VadOptions = VAD_DEFAULTS) -> Iterator[Activity]:
-    """Yield the same samples, in order, with the frames that may be speech.
+    """Yield the same samples, in order, and which of their frames may be speech.
 
-    `blocks` is 16 kHz mono s16le, divided anyhow: the result does not depend on it. A last frame that is not full
-    counts as one. Holds three blocks of `block_seconds`.
+    `blocks` is 16 kHz mono s16le. The result does not depend on their sizes. A last frame that is not full counts as
+    one. Holds three blocks of `block_seconds`.
     """
     equal_blocks = _equal_blocks(blocks, options.block_seconds * BYTES_PER_SECOND)
     measured = map(_measure, equal_blocks)
