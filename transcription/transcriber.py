@@ -31,7 +31,7 @@ DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 
 
 class Transcriber:
-    """Makes transcripts of recordings, on any thread of the process."""
+    """Turns recordings into transcripts, for all threads of the process."""
 
     def __init__(self, settings: Settings, speech: SpeechClient) -> None:
         self.settings = settings
@@ -87,11 +87,10 @@ class _LimitedAudio:
             yield block
 
     def check_damage(self) -> None:
-        """Raises UnsupportedAudio if the file is damaged. Call it where nobody speaks in what could be read."""
+        """Raises UnsupportedAudio if the file is damaged. This is for files in whose readable part nobody speaks."""
         if self._recording.damage:
             raise UnsupportedAudio(
-                f"The file is damaged, and nobody speaks in what can be read: {self._recording.damage}."
-                " Upload it again."
+                f"Nobody speaks in the part of the file that can be read: {self._recording.damage}. Upload it again."
             )
 
     def damage_gaps(self) -> list[Gap]:

@@ -1,4 +1,4 @@
-"""What an answer covers of its clip, what is sent again, and that resending comes to an end."""
+"""Comparing an answer with its clip: the sound that it leaves out, the clips to resend, and an end to resending."""
 
 import pytest
 

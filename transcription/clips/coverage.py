@@ -1,4 +1,4 @@
-"""What an answer covers of its clip, and what is sent again.
+"""Compares an answer with its clip: is there speech that it leaves out, and which clips are sent again?
 
 The service says `Success` even where it stopped at a pause. Only the end of what it recognised shows that. Sound behind
 that end that may be speech is sent again, as long as every answer gets further than the one before.
@@ -15,13 +15,13 @@ from transcription.clips.cutting import CUTTING_DEFAULTS
 
 TAIL_SECONDS = 0.3  # shorter sound right after the last word belongs to it: an echo, a breath, or it ended early
 MIN_SPEECH_SECONDS = 0.15  # less sound behind a silence is a click: the shortest words (a, I, it) last longer
-MIN_PROGRESS_SECONDS = 0.3  # an answer that covers less got nowhere; so a clip is sent 200 times at most
+MIN_PROGRESS_SECONDS = 0.3  # with less, the same again would give the same; so a clip is sent 200 times at most
 MIN_SILENCE_SECONDS = 0.35  # shorter silence may lie within a word, so nothing is cut there
 SAME_SILENCE_SHARE = 0.75  # of the silence that stopped the service: it might have stopped at one that much shorter
 
 
 class Coverage(NamedTuple):
-    """What an answer leaves out of its clip.
+    """The sound that an answer leaves out of its clip, and the clips to send again.
 
     uncovered: the stretches that may be speech and that the answer does not cover; none where all is well.
     resend: the clips that hold them, each from just before its sound; none where the answer got nowhere. Together they
@@ -44,7 +44,7 @@ def measure_coverage(clip: Clip, answer_end: int, words_end: int | None = None) 
 
 
 def _covered_end(clip: Clip, answer_end: int, words_end: int | None) -> int:
-    """Return the better end. An answer may end in the middle of a word that it leaves out."""
+    """Return the end of what is covered. An answer may end in the middle of a word that its text leaves out."""
     if words_end is None or words_end >= answer_end:
         return answer_end
     sound_starts = [start for start, end in clip.voiced if start <= answer_end < end]

@@ -36,15 +36,15 @@ class CuttingOptions:
     max_clip_seconds: float = 58.0  # the service takes 60 s; more is not documented, and codecs add some of their own
     pause_seconds: float = 0.8  # the longest pause in a clip; the service is reported to stop at 1 s; measured to 0.1 s
 
-    # Silence around speech. More would cost: with 3 s of speech between long pauses, these two are an eighth.
+    # Silence around speech. With 3 s of speech between long pauses, these two are an eighth of what is sent and billed.
     before_seconds: float = 0.15  # sent before speech: recognisers want some, and words begin faintly
     after_seconds: float = 0.2  # sent after speech: words end even more faintly
     short_silence_seconds: float = 1.0  # up to here all is sent: it costs little, and noise may hide word edges in it
 
     # Cuts in running speech.
-    word_gap_seconds: float = 0.5  # this is between words: within one, silence lasts 0.2 s, and 0.45 s in noise
-    min_fill_share: float = 0.7  # of the longest clip, before a cut; with less, there are over 1.5 times the requests
-    search_seconds: float = 6.0  # a few words: without a gap, the quietest point of these before the limit is taken
+    word_gap_seconds: float = 0.5  # longer silence is between words: within one it lasts 0.2 s, or 0.45 s in noise
+    min_fill_share: float = 0.7  # of the longest clip, before it is cut; less makes over 1.5 times as many requests
+    search_seconds: float = 6.0  # without such silence, the cut is at the quietest point of the last few words
     quiet_seconds: float = 0.1  # length of the quietest point: about the gap between two words
     min_overlap_seconds: float = 1.5  # the least that the two clips share
     max_overlap_seconds: float = 3.0  # the most: four words and more, so that one of them is recognised alike in both
@@ -112,7 +112,7 @@ class _Utterance:
 
 @dataclass(frozen=True)
 class _CutPoint:
-    """Where a clip ends and where the next one starts, in frames. Its answer has to cover sound up to `voiced_end`."""
+    """The end of a clip and the start of the next one, in frames. Its answer has to cover sound up to `voiced_end`."""
 
     end: int
     next_start: int
