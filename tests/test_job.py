@@ -96,7 +96,7 @@ def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(app: App) -> N
     ("content", "code", "says"),
     [
         (b"", "EmptyUpload", "no bytes"),
-        (b"not audio at all, but a text file", "UnsupportedAudio", "no recording in a format that is taken"),
+        (b"not audio at all, but a text file", "UnsupportedAudio", "not a recording in a supported format"),
         (RECORDING[:20], "UnsupportedAudio", "its beginning is damaged"),
         (b"RIFF\0\0\0\0WAVE", "UnsupportedAudio", "its beginning is damaged"),
         (wav(murmur(1.0), tag=0x55AA), "UnsupportedAudio", "Upload"),

@@ -127,7 +127,7 @@ class _SampleCounter:
         if self._recording.damage is None:
             return []
         log.warning("The recording is damaged: %s", self._recording.damage)
-        return [Gap(start, duration, DAMAGED) for start, duration in self._recording.lost]
+        return [Gap(start, duration, DAMAGED) for start, duration in self._recording.gaps]
 
 
 class _ClipRecognizer:

@@ -33,7 +33,7 @@ def called(ear: socket.socket) -> bool:
 def test_a_playlist_is_refused_and_its_addresses_are_not_called(ear: socket.socket, tmp_path: Path) -> None:
     address = f"http://127.0.0.1:{ear.getsockname()[1]}/a.ts"
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{address}\n#EXT-X-ENDLIST\n".encode()
-    assert "no recording in a format that is taken" in refused(playlist)
+    assert "not a recording in a supported format" in refused(playlist)
     assert not called(ear)
     path = tmp_path / "a.m3u8"
     path.write_bytes(playlist)
@@ -62,7 +62,7 @@ def playlists(target: Path) -> dict[str, bytes]:
 def test_what_leads_to_other_files_is_refused(kind: str, tmp_path: Path) -> None:
     target = tmp_path / "target.wav"
     target.write_bytes(wav(murmur(1), rate=8000))
-    assert "no recording in a format that is taken" in refused(playlists(target)[kind])
+    assert "not a recording in a supported format" in refused(playlists(target)[kind])
 
 
 def test_a_mov_whose_samples_are_in_another_file_does_not_get_them(tmp_path: Path) -> None:

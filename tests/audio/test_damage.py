@@ -57,7 +57,7 @@ def test_a_damaged_stretch_in_the_middle_is_silent_and_what_follows_keeps_its_ti
     assert abs(len(samples) - len(sound)) < 0.06 * RATE
     assert likeness(samples[2 * len(SPEECH) :]) > 0.97
     assert "could not be decoded" in str(recording.damage)
-    ((start, lasted),) = recording.lost
+    ((start, lasted),) = recording.gaps
     assert abs(start - 1.5 * len(SPEECH) / RATE) < 1.5
     assert 0 < lasted < 1.5
 
@@ -106,7 +106,7 @@ def test_a_file_of_which_nothing_can_be_decoded_is_refused() -> None:
     ids=["byte", "text", "zeros", "pdf", "zip", "html", "sync words", "png"],
 )
 def test_what_is_no_recording_is_refused(content: bytes) -> None:
-    assert "no recording in a format that is taken" in refused(content)
+    assert "not a recording in a supported format" in refused(content)
 
 
 @pytest.mark.parametrize("name", [*FORMATS, *FILES])
