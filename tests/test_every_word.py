@@ -15,7 +15,7 @@ import pytest
 
 from local.speech import SpeechEndpoint
 from tests.support.app import SPEECH_KEY, spoken
-from tests.support.recordings import FORMATS, made
+from tests.support.recordings import FORMATS, encode_as
 from tests.support.speech_corpus import Recording, compose, without_words
 from tests.support.transcribing import sent_seconds, transcribe_file
 from tests.support.truth import Recognizer
@@ -38,7 +38,7 @@ def words(recording: Recording) -> list[str]:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_gives_the_same_words_at_the_same_times(endpoint: SpeechEndpoint, name: str) -> None:
     sound = np.frombuffer(TALK.pcm, np.int16).astype(float)
-    transcript = transcribe_file(io.BytesIO(made(name, sound)), endpoint)
+    transcript = transcribe_file(io.BytesIO(encode_as(name, sound)), endpoint)
     assert spoken(" ".join(phrase.text for phrase in transcript.phrases)) == words(TALK)
     transcribed_words = [word for phrase in transcript.phrases for word in phrase.words]
     for word, (_, start, _) in zip(transcribed_words, TALK.words, strict=True):
@@ -51,7 +51,7 @@ def test_every_format_gives_the_same_words_at_the_same_times(endpoint: SpeechEnd
 def test_five_minutes_without_words_are_sent_about_once_and_leave_no_gap(kind: str) -> None:
     recording = without_words(kind, 300)
     with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, wordless="BabbleTimeout") as endpoint:
-        transcript = transcribe_file(io.BytesIO(made("flac", np.frombuffer(recording.pcm, np.int16))), endpoint)
+        transcript = transcribe_file(io.BytesIO(encode_as("flac", np.frombuffer(recording.pcm, np.int16))), endpoint)
         sent = sum(sent_seconds(endpoint.received))
     assert (transcript.status, transcript.gaps) == ("NoSpeech", ())
     assert sent <= 1.2 * 300

@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.speech import Fault, Received
 from tests.support.app import SPEECH_KEY, App, chunk, murmur, wav
-from tests.support.recordings import made
+from tests.support.recordings import encode_as
 from transcription import job
 from transcription.audio.decoding import DecodedRecording
 from transcription.errors import Exhausted, StorageFailed, UploadReplaced
@@ -96,7 +96,7 @@ def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(app: App) -> N
     ("content", "code", "says"),
     [
         (b"", "EmptyUpload", "no bytes"),
-        (b"not audio at all, but a text file", "UnsupportedAudio", "no recording in a format that is taken"),
+        (b"not audio at all, but a text file", "UnsupportedAudio", "not a recording in a supported format"),
         (RECORDING[:20], "UnsupportedAudio", "its beginning is damaged"),
         (b"RIFF\0\0\0\0WAVE", "UnsupportedAudio", "its beginning is damaged"),
         (wav(murmur(1.0), tag=0x55AA), "UnsupportedAudio", "Upload"),
@@ -179,7 +179,7 @@ def test_a_new_upload_under_the_same_name_replaces_the_document(app: App) -> Non
 def test_a_recording_that_is_given_up_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
     monkeypatch.setattr(DecodedRecording, "close", lambda recording: closed.append(recording.format))
-    app.upload("long.m4a", made("m4a"))
+    app.upload("long.m4a", encode_as("m4a"))
     app.run("long.m4a", MAX_AUDIO_MINUTES="0.01")
     assert app.document("long.m4a")["error"]["code"] == "TooLong"
     assert len(closed) == 1

@@ -98,7 +98,7 @@ class _LimitedAudio:
         if self._recording.damage is None:
             return []
         log.warning("The recording is damaged: %s", self._recording.damage)
-        return [Gap(start, duration, DAMAGED) for start, duration in self._recording.lost]
+        return [Gap(start, duration, DAMAGED) for start, duration in self._recording.gaps]
 
 
 def _single_clip(audio: _LimitedAudio) -> Clip:

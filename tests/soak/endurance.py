@@ -13,7 +13,7 @@ from local.speech import Fault
 from local.tools import PROJECT
 from tests.soak.harness import Content, Harness, SoakApp, app_process, contents
 from tests.soak.report import Result, Tally
-from tests.support.recordings import made
+from tests.support.recordings import encode_as
 
 BAR = "soak in Microsoft's worker code"
 AT_ONCE = 8
@@ -52,7 +52,7 @@ class Load:
     def __init__(self, app: SoakApp, process: Worker, watched: BlobTrigger, found: list[Content]) -> None:
         self.kinds: Counter[str] = Counter()
         self._app, self._process, self._watched, self._found = app, process, watched, found
-        self._m4a = made("m4a")
+        self._m4a = encode_as("m4a")
         app.upload("again.wav", found[0].wav)
 
     def one(self, number: int) -> str | None:

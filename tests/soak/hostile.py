@@ -14,9 +14,9 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from tests.audio.test_container import BOMBS, playlists
 from tests.soak.report import say
-from tests.support.recordings import FORMATS, SPEECH, made
+from tests.support.hostile_files import BOMBS, playlists
+from tests.support.recordings import FORMATS, SPEECH, encode_as
 from transcription.audio.recording import open_recording
 from transcription.errors import Final
 
@@ -84,7 +84,7 @@ DAMAGE: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 
 @cache
 def whole(name: str) -> bytes:
-    return made(name, SPEECH[:12_000])
+    return encode_as(name, SPEECH[:12_000])
 
 
 @cache

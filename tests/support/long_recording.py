@@ -20,7 +20,7 @@ class Endless:
 
     format = "wav / pcm_s16le, 16000 Hz, 1 channel"
     damage: str | None = None
-    lost: tuple[tuple[float, float], ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
 
     def __init__(self, minute: Path, minutes: float) -> None:
         self.duration: float | None = 60 * minutes

@@ -1,4 +1,4 @@
-"""Recordings for tests, made with FFmpeg's own encoders and muxers through PyAV; and the sounds to put in them."""
+"""Sounds for tests, and the files that hold them, made with FFmpeg's encoders and muxers through PyAV."""
 
 import io
 import struct
@@ -12,26 +12,28 @@ import av
 import numpy as np
 from av.audio.resampler import AudioResampler
 
+from transcription.audio.pcm import SAMPLE_RATE
+
 MEDIA = Path(__file__).parent.parent / "media"
-RATE = 16_000
 
 
 def speech() -> np.ndarray:
-    """Three seconds of a voice, as float samples at 16 kHz."""
+    """Return three seconds of a voice as float samples at 16 kHz."""
     with wave.open(str(MEDIA / "weather.wav")) as file:
         return np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(float)
 
 
-def hum(seconds: float, hertz: float = 440.0, rate: int = RATE) -> np.ndarray:
+def tone(seconds: float, hertz: float = 440.0, rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Return a sine wave as float samples."""
     return 8000 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)
 
 
-def encoded(
+def encode(
     sound: np.ndarray | Sequence[np.ndarray],
     container: str,
     codec: str,
     *,
-    rate: int = RATE,
+    rate: int = SAMPLE_RATE,
     layout: str | None = None,
     sample_format: str | None = None,
     bit_rate: int | None = None,
@@ -41,9 +43,10 @@ def encoded(
     metadata: dict[str, str] | None = None,
     video: str | None = None,
 ) -> bytes:
-    """A file with `sound` (16 kHz; one array, or one for each channel).
+    """Return a file that holds `sound` (16 kHz; one array, or one for each channel).
 
-    `pauses` are jumps of the timestamps: after how many seconds, and of how many. `video` is a codec for some pictures.
+    pauses: jumps of the timestamps. Each key is a time in seconds, each value the length of the jump there.
+    video: a codec. The file then has a few pictures too.
     """
     channels = np.atleast_2d(np.asarray(sound))
     layout = layout or {1: "mono", 2: "stereo", 6: "5.1"}.get(len(channels), f"{len(channels)} channels")
@@ -71,14 +74,14 @@ def _packets(stream: Any, channels: np.ndarray, layout: str, rate: int, pauses: 
     source = av.AudioFrame.from_ndarray(
         np.ascontiguousarray(channels.T.reshape(1, -1).clip(-32768, 32767).astype(np.int16)), "s16", layout
     )
-    source.sample_rate = RATE
-    source.time_base = Fraction(1, RATE)
+    source.sample_rate = SAMPLE_RATE
+    source.time_base = Fraction(1, SAMPLE_RATE)
     source.pts = 0
-    done = 0
+    position = 0
     for frame in [*resampler.resample(source), *resampler.resample(None)]:
-        skipped = sum(length for after, length in pauses.items() if done / rate >= after)
-        frame.pts, frame.time_base = done + round(skipped * rate), Fraction(1, rate)
-        done += frame.samples
+        skipped = sum(length for after, length in pauses.items() if position / rate >= after)
+        frame.pts, frame.time_base = position + round(skipped * rate), Fraction(1, rate)
+        position += frame.samples
         yield from stream.encode(frame)
     yield from stream.encode(None)
 
@@ -88,18 +91,24 @@ def _pictures(output: Any, codec: str) -> Any:
     stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
 
     def packets() -> list[Any]:
-        found = []
+        encoded = []
         for number in range(30):
             frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 8 * number, np.uint8), "rgb24")
             frame.pts, frame.time_base = number, Fraction(1, 10)
-            found += stream.encode(frame.reformat(format="yuv420p"))
-        return [*found, *stream.encode(None)]
+            encoded += stream.encode(frame.reformat(format="yuv420p"))
+        return [*encoded, *stream.encode(None)]
 
     return packets
 
 
+def box(name: bytes, *content: bytes) -> bytes:
+    """Return an MP4 box."""
+    body = b"".join(content)
+    return struct.pack(">I4s", 8 + len(body), name) + body
+
+
 def file_box(name: bytes, *content: bytes, version: int = 0, flags: int = 0) -> bytes:
-    """One that begins with a version and flags."""
+    """Return an MP4 box that begins with a version and flags."""
     return box(name, struct.pack(">I", version << 24 | flags), *content)
 
 
@@ -107,7 +116,7 @@ def mp4(
     *,
     samples: int = 10,
     sample_bytes: int = 400,
-    each: int = 1024,
+    duration: int = 1024,
     chunk_offset: int | None = None,
     references: bytes = b"",
     codec: bytes = b"mp4a",
@@ -115,8 +124,11 @@ def mp4(
     tracks: int = 1,
     more: bytes = b"",
 ) -> bytes:
-    """An MP4 file box by box, for what no muxer writes: `samples` of `sample_bytes`, each so many clock units long, in
-    one chunk; `references` are data references; `more` goes into moov.
+    """Return an MP4 file made box by box, for what no muxer writes. All samples are in one chunk.
+
+    duration: of each sample, in units of the clock.
+    references: the data references.
+    more: boxes to add to moov.
     """
     start = box(b"ftyp", b"M4A \0\0\0\0M4A isom") + box(b"mdat", sound)
     description = bytes.fromhex("031900000004114015000000000000000000000005021208060102")
@@ -129,7 +141,7 @@ def mp4(
     table = box(
         b"stbl",
         file_box(b"stsd", struct.pack(">I", 1), entry),
-        file_box(b"stts", struct.pack(">III", 1, samples, each)),
+        file_box(b"stts", struct.pack(">III", 1, samples, duration)),
         file_box(b"stsc", struct.pack(">IIII", 1, 1, samples, 1)),
         file_box(b"stsz", struct.pack(">II", sample_bytes, samples)),
         file_box(b"stco", struct.pack(">II", 1, offset)),
@@ -148,9 +160,3 @@ def mp4(
     ]
     movie = file_box(b"mvhd", struct.pack(">8xIIIH", 1000, 1000, 0x10000, 0x100), bytes(70), struct.pack(">I", 2))
     return start + box(b"moov", movie, *track, more)
-
-
-def box(name: bytes, *content: bytes) -> bytes:
-    """One box of an MP4 file."""
-    body = b"".join(content)
-    return struct.pack(">I4s", 8 + len(body), name) + body

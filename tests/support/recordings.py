@@ -1,4 +1,4 @@
-"""Recordings in every format that tests can make, and what must come out of them."""
+"""One spoken sentence in every format that tests can make, and the checks of what decoding gives."""
 
 import io
 import time
@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.media_files import RATE, encoded, speech
+from tests.support.media_files import encode, speech
+from transcription.audio.pcm import SAMPLE_RATE
 from transcription.audio.recording import Recording, open_recording
 from transcription.errors import UnsupportedAudio
 
 SPEECH = speech()
-SECONDS = len(SPEECH) / RATE
+SECONDS = len(SPEECH) / SAMPLE_RATE
 
 FORMATS: dict[str, dict[str, Any]] = {
     "m4a": {"container": "ipod", "codec": "aac", "rate": 44100},
@@ -72,34 +73,35 @@ FORMATS: dict[str, dict[str, Any]] = {
     "avi": {"container": "avi", "codec": "libmp3lame", "rate": 44100, "video": "mpeg4"},
     "flv": {"container": "flv", "codec": "libmp3lame", "rate": 44100},
 }
-FILES = {"amr": 0.75, "3gp": 0.75, "awb": 0.9}  # with how much like the original speech codecs keep it
+TELEPHONE_FORMATS = {"amr": 0.75, "3gp": 0.75, "awb": 0.9}  # ending → similarity that the codec's loss leaves
 
 
-def recorded(content: bytes) -> tuple[Recording, np.ndarray]:
-    """The recording after it was read to its end, and its samples."""
+def encode_as(name: str, sound: Any = SPEECH) -> bytes:
+    """Return a file in one of the FORMATS."""
+    options = dict(FORMATS[name])
+    if options.get("layout") == "stereo":
+        sound = [sound, sound]
+    return encode(sound, options.pop("container"), options.pop("codec"), **options)
+
+
+def decode(content: bytes) -> tuple[Recording, np.ndarray]:
+    """Return the recording, read to its end, and its samples."""
     recording = open_recording(io.BytesIO(content), len(content))
     pcm = b"".join(recording.blocks())
     return recording, np.frombuffer(pcm, np.int16).astype(float)
 
 
-def made(name: str, sound: Any = SPEECH) -> bytes:
-    how = dict(FORMATS[name])
-    if how.get("layout") == "stereo":
-        sound = [sound, sound]
-    return encoded(sound, how.pop("container"), how.pop("codec"), **how)
-
-
-def refused(content: bytes) -> str:
-    """Why, within the time that a hostile file may take."""
+def refusal(content: bytes) -> str:
+    """Return the message with which a file is refused, within the time that a hostile one may take."""
     started = time.perf_counter()
-    with pytest.raises(UnsupportedAudio) as refusal:
-        recorded(content)
+    with pytest.raises(UnsupportedAudio) as error:
+        decode(content)
     assert time.perf_counter() - started < 5
-    return str(refusal.value)
+    return str(error.value)
 
 
-def likeness(samples: np.ndarray, original: np.ndarray = SPEECH) -> float:
-    """Correlation at the best shift of up to 40 ms, which is what formats without timestamps add in front."""
+def similarity(samples: np.ndarray, original: np.ndarray = SPEECH) -> float:
+    """Return the correlation at the best shift of up to 40 ms, which formats without timestamps add at the start."""
     shifts = range(-80, 640, 2)
     length = min(len(original), len(samples)) - 640
     middle = original[80:length]
@@ -107,10 +109,10 @@ def likeness(samples: np.ndarray, original: np.ndarray = SPEECH) -> float:
 
 
 def level(samples: np.ndarray) -> float:
-    """Root mean square."""
+    """Return the root mean square."""
     return float(np.sqrt(np.mean(samples**2)))
 
 
 def assert_speech(samples: np.ndarray, at_least: float = 0.97) -> None:
-    assert abs(len(samples) / RATE - SECONDS) < 0.06
-    assert likeness(samples) > at_least
+    assert abs(len(samples) / SAMPLE_RATE - SECONDS) < 0.06
+    assert similarity(samples) > at_least

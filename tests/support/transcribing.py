@@ -58,7 +58,7 @@ class Pcm:
     format: str = "wav / pcm_s16le, 16000 Hz, 1 channel"
     duration: float | None = None
     damage: str | None = None
-    lost: tuple[tuple[float, float], ...] = ()
+    gaps: tuple[tuple[float, float], ...] = ()
     closed: bool = field(default=False)
 
     def blocks(self) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""A recording's bytes, of whatever format → 16 kHz mono 16-bit samples, flowing."""
+"""Opens a recording of any supported format and streams it as 16 kHz mono PCM."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
@@ -7,33 +7,36 @@ from transcription.audio.wav import open_wav
 
 
 class Recording(Protocol):
-    """`format` is in words for the document, as in "mov,mp4 / aac, 44100 Hz, 2 channels". `duration` is what the file
-    declares, in seconds: forged or wrong as it may be, nothing may depend on it.
+    """An opened recording.
+
+    format: a description for the document, such as "mov,mp4 / aac, 44100 Hz, 2 channels".
+    duration: the seconds that the file declares, or None. The file may lie, so nothing may depend on it.
+    damage: a description of what `blocks` could not decode, once it has ended; None if it decoded everything.
+    gaps: the same as (start, duration) in seconds. A duration of 0 means that nobody knows how much is missing.
     """
 
     format: str
     duration: float | None
     damage: str | None
-    """After blocks() has ended: what of the recording is missing in them; None where all was decoded."""
-    lost: tuple[tuple[float, float], ...]
-    """The same as stretches: start and duration in seconds, 0 where nobody knows how long."""
+    gaps: tuple[tuple[float, float], ...]
 
     def blocks(self) -> Iterator[bytes]:
-        """16 kHz mono s16le samples, once, in pieces of any size.
+        """Yield 16 kHz mono s16le samples in blocks of any size. Can be iterated once.
 
-        Where the file is damaged the pieces end early, or have silence in their midst, and `damage` says so.
-        UnsupportedAudio: nothing of it could be decoded. Whatever reading the file raised comes through as it was.
-        Whoever wants no more closes the iterator, or the recording.
+        Where the file is damaged, the samples hold silence or end early, and `damage` says so. To stop early, close
+        the iterator or the recording. Errors from reading the file pass through unchanged.
+        Raises UnsupportedAudio if nothing can be decoded.
         """
 
     def close(self) -> None:
-        """Releases what decoding holds, which also the end of blocks() does. The file stays open."""
+        """Release the decoder. The end of `blocks` does so too. The file stays open."""
 
 
 def open_recording(file: BinaryIO, size: int) -> Recording:
-    """Finds the audio in a seekable `file` of `size` bytes; its content decides, never its name.
+    """Open the audio in a seekable file of `size` bytes. Its content decides the format, never its name.
 
-    UnsupportedAudio: there is none, or none that is taken. What reading the file raised comes through as it was.
+    Errors from reading the file pass through unchanged.
+    Raises UnsupportedAudio if there is no audio, or none in a supported format.
     """
     if wav := open_wav(file, size):
         return wav

@@ -1,80 +1,95 @@
-"""16 kHz mono 16-bit PCM in a WAV file: what the service takes, so there is nothing to decode.
+"""Reads WAV files that are already 16 kHz mono 16-bit PCM, so that nothing has to be decoded.
 
-The standard library's `wave` is no help: it refuses WAVE_FORMAT_EXTENSIBLE and believes the sizes that streaming
-recorders leave at 0 or 0xFFFFFFFF.
+The standard library's `wave` does not fit: it rejects WAVE_FORMAT_EXTENSIBLE, and it believes the sizes of 0 or
+0xFFFFFFFF that streaming recorders write.
 """
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
-from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from transcription.audio.damage import ends_early
+from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 
 READ_BYTES = 256 * 1024
-LONGEST_HEADER_CHUNK = 1024  # bytes; a format chunk has at most 40
+LONGEST_FORMAT_CHUNK = 1024  # bytes that are read of one; real ones have at most 40
 MOST_CHUNKS = 100  # before the audio; recorders write a handful
-LEFT_OPEN = 0x7FF0_0000  # bytes; recorders that stream claim this much or more, since they cannot know
-_PCM, _EXTENSIBLE = 1, 0xFFFE
-_CONSTANT_RATE = {_PCM, 3, 6, 7}  # 3 is floating point, 6 A-law, 7 µ-law
-_WANTED = (_PCM, 1, SAMPLE_RATE, 8 * SAMPLE_BYTES)
+OPEN_SIZE = 0x7FF0_0000  # bytes; streaming recorders declare this much or more because they cannot know the size
+PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE  # format tags
+CONSTANT_RATE = {PCM, FLOAT, A_LAW, MU_LAW}
+
+
+@dataclass(frozen=True)
+class _Format:
+    """The contents of a format chunk."""
+
+    tag: int
+    channels: int
+    rate: int
+    byte_rate: int
+    bits: int
+
+    @property
+    def needs_no_decoding(self) -> bool:
+        return (self.tag, self.channels, self.rate, self.bits) == (PCM, 1, SAMPLE_RATE, 8 * SAMPLE_BYTES)
+
+
+@dataclass(frozen=True)
+class _Audio:
+    """The position of the samples. `declared_size` is None if the recorder left it open."""
+
+    format: _Format
+    start: int
+    declared_size: int | None
 
 
 class WavRecording:
-    """A Recording whose samples lie in the file as they are needed."""
+    """A Recording whose samples are in the file as they are needed."""
 
     format = f"wav / pcm_s16le, {SAMPLE_RATE} Hz, 1 channel"
 
     def __init__(self, file: BinaryIO, start: int, size: int, missing: int) -> None:
         self._file, self._start, self._size = file, start, size
-        self.duration: float | None = _seconds(size)
+        seconds, missing_seconds = size / BYTES_PER_SECOND, missing / BYTES_PER_SECOND
+        self.duration: float | None = seconds
         self.damage: str | None = None
-        self.lost: tuple[tuple[float, float], ...] = ()
+        self.gaps: tuple[tuple[float, float], ...] = ()
         if missing:
-            self.lost = ((_seconds(size), _seconds(missing)),)
-            self.damage = f"the file ends at {_seconds(size):.1f} s, {_seconds(missing):.1f} s before its audio does"
+            self.damage = ends_early(seconds, seconds + missing_seconds)
+            self.gaps = ((seconds, missing_seconds),)
 
     def blocks(self) -> Iterator[bytes]:
-        """16 kHz mono s16le samples in pieces of up to READ_BYTES."""
+        """Yield 16 kHz mono s16le samples in blocks of up to READ_BYTES."""
         self._file.seek(self._start)
-        left = self._size
-        while left and (block := self._file.read(min(READ_BYTES, left))):
-            left -= len(block)
+        remaining = self._size
+        while remaining and (block := self._file.read(min(READ_BYTES, remaining))):
+            remaining -= len(block)
             yield block
 
     def close(self) -> None:
-        """Nothing to release: the file is the caller's."""
+        """Do nothing: there is no decoder, and the file is the caller's."""
 
 
 def open_wav(file: BinaryIO, size: int) -> WavRecording | None:
-    """The recording in `file`, of `size` bytes, or None where it is anything but 16 kHz mono 16-bit PCM WAV."""
-    found = _find_audio(file, size)
-    if not found or found.layout != _WANTED:
+    """Return the recording in a file of `size` bytes, or None if it is not 16 kHz mono 16-bit PCM WAV."""
+    audio = _find_audio(file, size)
+    if not audio or not audio.format.needs_no_decoding:
         return None
-    there = size - found.start
-    audio = there if found.claimed is None else min(found.claimed, there)
-    missing = 0 if found.claimed is None else found.claimed - audio
-    return WavRecording(file, found.start, audio - audio % SAMPLE_BYTES, missing)
+    available = size - audio.start
+    declared = available if audio.declared_size is None else audio.declared_size
+    present = min(declared, available)
+    return WavRecording(file, audio.start, present - present % SAMPLE_BYTES, declared - present)
 
 
 def declared_seconds(file: BinaryIO, size: int) -> float | None:
-    """How long a WAV file of any PCM says that it is; None where it does not, or is something else."""
-    found = _find_audio(file, size)
-    if not found or found.layout[0] not in _CONSTANT_RATE or found.claimed is None or not found.byte_rate:
+    """Return the duration that a WAV file of any PCM format declares. None if it declares none or is no such file."""
+    audio = _find_audio(file, size)
+    if not audio or audio.declared_size is None:
         return None
-    return found.claimed / found.byte_rate
-
-
-@dataclass(frozen=True)
-class _Audio:
-    """The chunk with the samples. `layout` is (format tag, channels, sample rate, bits); `claimed` is the size that it
-    says it has, None where the recorder left that open.
-    """
-
-    layout: tuple[int, int, int, int]
-    byte_rate: int
-    start: int
-    claimed: int | None
+    if audio.format.tag not in CONSTANT_RATE or not audio.format.byte_rate:
+        return None
+    return audio.declared_size / audio.format.byte_rate
 
 
 def _find_audio(file: BinaryIO, size: int) -> _Audio | None:
@@ -82,19 +97,19 @@ def _find_audio(file: BinaryIO, size: int) -> _Audio | None:
     head = file.read(12)
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
-    found: _Audio | None = None
+    sample_format: _Format | None = None
     for name, start, length in _chunks(file, size):
         if name == b"fmt ":
-            found = _layout(file.read(min(length, LONGEST_HEADER_CHUNK)))
+            sample_format = _parse_format(file.read(min(length, LONGEST_FORMAT_CHUNK)))
         elif name == b"data":
-            closed = struct.unpack("<I", head[4:8])[0] + 8 == size  # then it was finished, and 0 means no audio
-            claimed = length if (length or closed) and length < LEFT_OPEN else None
-            return replace(found, start=start, claimed=claimed) if found else None
+            finished = struct.unpack("<I", head[4:8])[0] + 8 == size  # by the recorder, so 0 really means no audio
+            declared_size = length if (length or finished) and length < OPEN_SIZE else None
+            return _Audio(sample_format, start, declared_size) if sample_format else None
     return None
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """(name, start, length) of each chunk; the caller may read from `start` on. Lengths are the file's own claim."""
+    """Yield (name, start, length) of each chunk. The caller may read from `start`. The file may lie about lengths."""
     position = 12
     for _ in range(MOST_CHUNKS):
         if position + 8 > size:
@@ -106,15 +121,10 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
         position += length + length % 2  # chunks are padded to even lengths
 
 
-def _layout(chunk: bytes) -> _Audio | None:
-    """What a format chunk says; an extensible one hides its tag in a GUID."""
+def _parse_format(chunk: bytes) -> _Format | None:
     if len(chunk) < 16:
         return None
     tag, channels, rate, byte_rate, _, bits = struct.unpack("<HHIIHH", chunk[:16])
-    if tag == _EXTENSIBLE and len(chunk) >= 26:
-        (tag,) = struct.unpack("<H", chunk[24:26])
-    return _Audio((tag, channels, rate, bits), byte_rate, 0, None)
-
-
-def _seconds(size: int) -> float:
-    return size / SAMPLE_BYTES / SAMPLE_RATE
+    if tag == EXTENSIBLE and len(chunk) >= 26:
+        (tag,) = struct.unpack("<H", chunk[24:26])  # the first field of the GUID that replaces the tag
+    return _Format(tag, channels, rate, byte_rate, bits)
