@@ -9,19 +9,19 @@ def test_every_listed_locale_is_one() -> None:
     assert len(locales.LISTED) == 145
     for locale in locales.LISTED:
         assert locales.well_formed(locale)
-        assert locales.known(locale.lower()) == locale
+        assert locales.canonical(locale.lower()) == locale
 
 
 @pytest.mark.parametrize(
     ("written", "known"), [("fr-fr", "fr-FR"), ("en_US", "en-US"), ("ZH-cn-SICHUAN", "zh-CN-sichuan")]
 )
 def test_a_locale_is_known_however_it_is_written(written: str, known: str) -> None:
-    assert locales.known(written) == known
+    assert locales.canonical(written) == known
 
 
 @pytest.mark.parametrize("name", ["", "en", "english", "en-XX", "sichuan", "meetings", "en-US/"])
 def test_what_is_no_locale_is_unknown(name: str) -> None:
-    assert locales.known(name) is None
+    assert locales.canonical(name) is None
 
 
 @pytest.mark.parametrize(

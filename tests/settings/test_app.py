@@ -57,7 +57,7 @@ def test_one_error_names_every_problem() -> None:
         ("SPEECH_WORD_TIMES", "maybe", "true, false"),
         ("SPEECH_MAX_CONCURRENT_REQUESTS", "0", "whole number"),
         ("TRANSCRIPT_FORMATS", "json,pdf", "json, vtt, srt, txt"),
-        ("TRANSCRIPT_CONTAINER", "audio", "any container but the watched one"),
+        ("TRANSCRIPT_CONTAINER", "audio", "other than AUDIO_CONTAINER"),
         ("AUDIO_CONTAINER", "Audio Files", "lower-case"),
         ("MAX_AUDIO_MEGABYTES", "-1", "number above 0"),
         ("MAX_PROCESSING_MINUTES", "nan", "number above 0"),

@@ -187,7 +187,7 @@ def test_a_redirect_is_said_and_not_followed(endpoint: SpeechEndpoint, clock: Fa
     with SpeechEndpoint(Script(hello_world)) as elsewhere:
         target = elsewhere.url + "/speech/recognition/conversation/cognitiveservices/v1"
         endpoint.faults.append(Fault.redirect(target, status))
-        with pytest.raises(Misconfigured, match=f"{status}, to go to {target}"):
+        with pytest.raises(Misconfigured, match=f"{status}, a redirect to {target}"):
             Caller(endpoint, clock)()
         assert elsewhere.received == [], "it would take the key along"
 
