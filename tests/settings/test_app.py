@@ -101,6 +101,14 @@ def test_no_value_that_may_be_a_secret_is_quoted() -> None:
     assert "sec\u2100ret" not in said
 
 
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("AZURE_SPEECH_KEY", "0123456789abcdef 0123456789abcdef"), ("AudioStorage", "AccountName=a;AccountKey=c2Vj cmV0")],
+)
+def test_a_wrong_secret_is_not_quoted_even_if_it_does_not_look_like_one(name: str, secret: str) -> None:
+    assert secret not in problems(**{name: secret})
+
+
 def test_settings_do_not_show_their_secrets() -> None:
     shown = repr(Settings.read(app_settings()))
     assert SPEECH_KEY not in shown

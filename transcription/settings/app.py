@@ -154,7 +154,7 @@ def _read_storage(reader: SettingsReader) -> StorageSettings:
     account_url = reader.parsed("AudioStorage__blobServiceUri", _account_url, None)
     if connection is None and reader.text("AudioStorage__blobServiceUri") is None:
         reader.wrong("AudioStorage", "a storage connection string, or set AudioStorage__blobServiceUri instead")
-    reader.parsed("AudioStorage", _connection_string, "")
+    reader.parsed("AudioStorage", _connection_string, "", secret=True)
     if connection is None and account_url and reader.text("AudioStorage__queueServiceUri") is None:
         reader.wrong(
             "AudioStorage__queueServiceUri", "the account's queue URL, which the trigger needs as well as the blob URL"
@@ -168,7 +168,7 @@ def _read_speech(reader: SettingsReader) -> SpeechSettings:
         reader.wrong("AZURE_SPEECH_KEY", "key 1 or key 2 of the Speech resource")
     return SpeechSettings(
         endpoint=_read_endpoint(reader),
-        key=reader.parsed("AZURE_SPEECH_KEY", _header_safe, key or ""),
+        key=reader.parsed("AZURE_SPEECH_KEY", _header_safe, key or "", secret=True),
         auth=reader.choice("AZURE_SPEECH_AUTH", "key", ("key", "token")),
         model_id=reader.text("AZURE_SPEECH_ENDPOINT_ID"),
         extra_query=reader.parsed("AZURE_SPEECH_QUERY", _extra_query, ()),

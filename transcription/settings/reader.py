@@ -24,10 +24,10 @@ class SettingsReader:
         self._environ = environ
         self._problems: list[str] = []
 
-    def wrong(self, name: str, expected: str, value: str | None = None) -> None:
+    def wrong(self, name: str, expected: str, value: str | None = None, *, secret: bool = False) -> None:
         """Note that a setting is missing, or wrong if it has a `value`. `expected` follows "Set it to"."""
-        problem = "is missing" if value is None else f"is {_shown(value)}"
-        self._problems.append(f"{name} {problem}. Set it to {expected}.")
+        problem = "missing" if value is None else _hidden(value) if secret else _shown(value)
+        self._problems.append(f"{name} is {problem}. Set it to {expected}.")
 
     def text(self, name: str) -> str | None:
         """Return the value without surrounding blanks, or None if there is none."""
@@ -39,15 +39,18 @@ class SettingsReader:
             )
         return value or None
 
-    def parsed(self, name: str, parse: Callable[[str], T], fallback: T) -> T:
-        """Return what `parse` makes of the value. The text of its ValueError says what is expected."""
+    def parsed(self, name: str, parse: Callable[[str], T], fallback: T, *, secret: bool = False) -> T:
+        """Return what `parse` makes of the value. The text of its ValueError says what is expected.
+
+        No message quotes the value of a `secret`.
+        """
         value = self.text(name)
         if value is None or value.startswith(_UNRESOLVED):
             return fallback
         try:
             return parse(value)
         except ValueError as error:
-            self.wrong(name, str(error), value)
+            self.wrong(name, str(error), value, secret=secret)
             return fallback
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -97,5 +100,9 @@ class SettingsReader:
 def _shown(value: str) -> str:
     """Return the value as an error may quote it. A value that may be a secret in the wrong place is not quoted."""
     if len(value) > LONGEST_SHOWN or _SECRET_LOOKING.search(value) or "@" in value:
-        return f"wrong ({len(value)} characters, hidden because they may be a secret)"
+        return _hidden(value)
     return repr(value)
+
+
+def _hidden(value: str) -> str:
+    return f"wrong ({len(value)} characters, hidden because they may be a secret)"
