@@ -207,7 +207,7 @@ def _container_name(value: str) -> str:
 
 
 def _connection_string(value: str) -> str:
-    """Return the value if the SDK would accept it. The SDK itself would refuse it with each upload, and too late."""
+    """Return the value if the SDK would accept it. The SDK itself would only fail later, with each upload."""
     from azure.core.utils import parse_connection_string  # 25 ms that an app with a managed identity does not need
 
     if value.startswith("UseDevelopmentStorage"):

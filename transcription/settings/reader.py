@@ -11,8 +11,9 @@ from transcription.errors import Misconfigured
 
 T = TypeVar("T")
 
-_UNRESOLVED = "@Microsoft.KeyVault("
 LONGEST_SHOWN = 100  # characters of a wrong value; longer ones are often secrets, and make messages hard to read
+
+_UNRESOLVED = "@Microsoft.KeyVault("
 # Keys, tokens and connection strings have long runs of these characters. Other settings do not.
 _SECRET_LOOKING = re.compile(r"[A-Za-z0-9+/=_-]{28,}")
 
@@ -92,7 +93,7 @@ class SettingsReader:
         return self.parsed(name, parse, default)
 
     def finish(self) -> None:
-        """Raises Misconfigured if any problem was noted. The error names them all."""
+        """Raise Misconfigured if any problem was noted. The error names them all."""
         if self._problems:
             raise Misconfigured("App settings are wrong. " + " ".join(dict.fromkeys(self._problems)))
 

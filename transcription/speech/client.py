@@ -41,7 +41,7 @@ _CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or
 
 @dataclass(frozen=True)
 class RecognitionOptions:
-    """What one recording asks of the service. `pronunciation` holds the parameters of an assessment."""
+    """The options of one recording. `pronunciation` holds the parameters of an assessment, if it requests one."""
 
     language: str
     profanity: str
@@ -77,7 +77,7 @@ class SpeechClient:
         """Stream one clip to the service and return the answer. Retries as long as that may help.
 
         Raises RequestRefused if the service refuses the audio or its options.
-        Raises Misconfigured if the key, the endpoint or its certificate is wrong.
+        Raises Misconfigured if the key, the model, the endpoint or its certificate is wrong.
         Raises Exhausted if the budget ends first.
         """
 
@@ -179,9 +179,11 @@ class SpeechClient:
             raise Retryable(network_reason(error, headers)) from None
 
     def _raise_for_status(self, reply: _Reply) -> None:
-        """Return if the status is 200.
+        """Raise the error that fits the status, unless it is 200.
 
-        Raises Retryable if another try may help, Misconfigured if the deployer has to act, else RequestRefused.
+        Raises Retryable if another try may help.
+        Raises Misconfigured if the key, the endpoint or the model is wrong.
+        Raises RequestRefused for any other status.
         """
         status = reply.status
         if status == 200:
