@@ -1,9 +1,9 @@
-"""The edge: what triggers us, and over which connection. What happens then is told in `transcription.job`.
+"""The edge: the triggers and their connections. The work itself is in `transcription.job`.
 
-The functions must be indexed whatever the settings say, because the host acknowledges and drops events for a function
-it does not know. So only two settings are read here, each with a default, and a wrong setting is a line in the log
-and a `Failed` document instead of an app that does not start. What does the work is imported with the first upload: a
-package that cannot be loaded then fails uploads, which infra/redrive.py finds, and loses none.
+The host acknowledges and drops events for a function that it does not know. So the functions must be indexed whatever
+the settings say. Only two settings are read here, each with a default. A wrong setting leads to a line in the log and
+to `Failed` documents, but the app starts. The rest of the package is imported with the first upload. If that import
+fails, uploads fail but none is lost: infra/redrive.py finds them.
 """
 
 import os
@@ -26,8 +26,9 @@ log_wrong_settings(os.environ)
     source=func.BlobSource(trigger.source),
 )
 def transcribe(upload: blob.BlobClient) -> None:
-    """One upload → one document. The client only names the blob: it comes new for every call, with retries of
-    minutes.
+    """Transcribe one upload into one document.
+
+    The client is used for the blob's name only. The host makes a new one for every call, and it retries for minutes.
     """
     from transcription import job
 
@@ -37,7 +38,7 @@ def transcribe(upload: blob.BlobClient) -> None:
 @app.function_name("abandoned")
 @app.queue_trigger(arg_name="message", queue_name="webjobs-blobtrigger-poison", connection="AudioStorage")
 def abandoned(message: func.QueueMessage) -> None:
-    """One upload that the host gave up on → one document that says so."""
+    """Write the document of an upload that the host gave up on."""
     from transcription import job
 
     job.for_this_process().abandon(message.get_body())

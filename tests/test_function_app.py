@@ -1,4 +1,4 @@
-"""The edge: what the host is told, with and without settings."""
+"""The host can index the functions with any settings, and indexing stays fast."""
 
 import json
 import os
@@ -20,8 +20,8 @@ print(json.dumps([{"name": f.get_function_name(), **json.loads(f.get_function_js
 
 
 def index(**settings: str) -> tuple[list[dict[str, Any]], str]:
-    """The functions and the log of a fresh process with these settings only."""
-    done = subprocess.run(
+    """Return the functions and the log of a new process that has these settings only."""
+    process = subprocess.run(
         [sys.executable, "-c", INDEX],
         cwd=PROJECT,
         env={"PATH": os.environ["PATH"], **settings},
@@ -30,10 +30,10 @@ def index(**settings: str) -> tuple[list[dict[str, Any]], str]:
         timeout=60,
         check=True,
     )
-    return json.loads(done.stdout), done.stderr
+    return json.loads(process.stdout), process.stderr
 
 
-def test_without_any_setting_the_functions_are_there_and_the_log_says_what_is_missing() -> None:
+def test_without_settings_the_functions_are_indexed_and_the_log_names_what_is_missing() -> None:
     (function, abandoned), log = index()
     assert (function["name"], abandoned["name"]) == ("transcribe", "abandoned")
     (trigger,) = function["bindings"]
@@ -47,33 +47,33 @@ def test_without_any_setting_the_functions_are_there_and_the_log_says_what_is_mi
         assert f"{name} is missing" in log
 
 
-def test_container_and_source_are_the_settings() -> None:
+def test_settings_decide_the_container_and_the_source() -> None:
     ((function, _), _) = index(AUDIO_CONTAINER="uploads", BLOB_TRIGGER_SOURCE="LogsAndContainerScan")
     assert function["bindings"][0]["path"] == "uploads/{name}"
     assert function["bindings"][0]["source"] == "LogsAndContainerScan"
 
 
 @pytest.mark.parametrize("source", ["", "nonsense"])
-def test_a_wrong_source_is_said_and_does_not_lose_the_function(source: str) -> None:
+def test_a_wrong_source_is_logged_and_the_function_is_still_indexed(source: str) -> None:
     ((function, _), log) = index(BLOB_TRIGGER_SOURCE=source)
     assert function["bindings"][0]["source"] == "EventGrid"
     assert ("BLOB_TRIGGER_SOURCE is 'nonsense'" in log) == bool(source)
 
 
-def test_indexing_imports_nothing_that_only_recordings_need() -> None:
+def test_indexing_imports_nothing_that_only_transcribing_needs() -> None:
     needed = ("transcription.job", "av", "numpy", "tenacity", "aiohttp")
     code = f"import sys, function_app; print([name for name in {needed} if name in sys.modules])"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"
 
 
-def test_a_package_that_cannot_be_loaded_does_not_lose_the_functions() -> None:
+def test_the_functions_are_indexed_even_if_a_package_cannot_be_imported() -> None:
     code = (
         "import sys; sys.modules['tenacity'] = None; import function_app; print(len(function_app.app.get_functions()))"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.strip() == "2"
+    assert process.stdout.strip() == "2"

@@ -115,7 +115,7 @@ def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
     app.upload("x.wav", RECORDING * 20)
     app.run("x.wav", MAX_AUDIO_MEGABYTES="1")
     assert app.document("x.wav")["error"]["code"] == "TooLarge"
-    assert "1.2 MB, the limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
+    assert "1.2 MB. The limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
 
 
 @pytest.mark.parametrize(

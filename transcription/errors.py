@@ -1,7 +1,7 @@
-"""What can go wrong, and for each case whether trying again may help.
+"""The errors of this package. Their classes say who can help: the uploader, the deployer, another try or the host.
 
     TranscriptionError
-    ├── Final                  this upload will never do: a `Failed` document, no retry
+    ├── Final                  this upload can never succeed: a `Failed` document, no retry
     │   ├── EmptyUpload
     │   ├── UnsupportedAudio
     │   ├── TooLarge
@@ -11,12 +11,12 @@
     │   ├── UnknownLanguage
     │   ├── InvalidOption
     │   └── RequestRefused
-    ├── Misconfigured          the app must be put right, then the upload delivered again
-    ├── Retryable              may pass by itself: waited out within the recording's budget
+    ├── Misconfigured          the deployer must fix the app, then the upload is delivered again
+    ├── Retryable              may pass by itself: retried within the recording's budget
     ├── Exhausted              did not pass within the budget
-    ├── Abandoned              the host gave it up, and nobody said why
-    ├── StorageFailed          storage is down or refuses us: the host tries again
-    └── UploadChanged          not the upload any more that we started with
+    ├── Abandoned              the host gave up on the upload, and no document says why
+    ├── StorageFailed          storage is down or refuses access: the host tries again
+    └── UploadChanged          the upload is no longer the one that the work began with
         ├── UploadReplaced
         └── UploadGone
 
@@ -28,14 +28,14 @@ from typing import ClassVar
 
 
 class TranscriptionError(Exception):
-    """Base of all. `code` is the document's `error.code`, `try_again` its `error.tryAgain`."""
+    """The base of all. `code` is the document's `error.code`, `try_again` its `error.tryAgain`."""
 
     code: ClassVar[str] = ""
     try_again: ClassVar[bool] = False
 
 
 class Final(TranscriptionError):
-    """Ends as a `Failed` document; another try would end the same way."""
+    """An error that every further try would meet again."""
 
 
 class EmptyUpload(Final):
@@ -43,14 +43,20 @@ class EmptyUpload(Final):
 
 
 class UnsupportedAudio(Final):
+    """The upload is damaged, has no audio, or has a format that cannot be decoded."""
+
     code = "UnsupportedAudio"
 
 
 class TooLarge(Final):
+    """The upload has more bytes than MAX_AUDIO_MEGABYTES allows."""
+
     code = "TooLarge"
 
 
 class TooLong(Final):
+    """The recording lasts longer than MAX_AUDIO_MINUTES allows."""
+
     code = "TooLong"
 
 
@@ -59,6 +65,8 @@ class TooLongForPronunciation(Final):
 
 
 class NothingRecognized(Final):
+    """There is speech, but the service understood no word of the language."""
+
     code = "NothingRecognized"
 
 
@@ -67,20 +75,26 @@ class UnknownLanguage(Final):
 
 
 class InvalidOption(Final):
+    """The upload's metadata asks for something unsupported."""
+
     code = "InvalidOption"
 
 
 class RequestRefused(Final):
+    """The service refused the audio or its options."""
+
     code = "RequestRefused"
 
 
 class Misconfigured(TranscriptionError):
+    """A setting, the key or the endpoint is wrong."""
+
     code = "Configuration"
     try_again = True
 
 
 class Retryable(TranscriptionError):
-    """`retry_after` is what the service asked us to wait, in seconds, where it said so."""
+    """A failure that may pass by itself. `retry_after` is the wait in seconds that the service asked for, if any."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -88,6 +102,8 @@ class Retryable(TranscriptionError):
 
 
 class Exhausted(TranscriptionError):
+    """The recording's time ran out."""
+
     code = "Exhausted"
     try_again = True
 
@@ -98,16 +114,16 @@ class Abandoned(TranscriptionError):
 
 
 class StorageFailed(TranscriptionError):
-    """In place of the storage SDK's own error, which repeats what it was answered."""
+    """Stands in for the storage SDK's own error, which quotes the answer and so may hold a secret."""
 
 
 class UploadChanged(TranscriptionError):
-    """Nothing failed: there is just another thing to do, or nothing."""
+    """Not a failure: the work starts again with the new content, or ends."""
 
 
 class UploadReplaced(UploadChanged):
-    """Other content lies under the name now; the transcript has to be the new content's."""
+    """The name now has other content, so the transcript must be made from that."""
 
 
 class UploadGone(UploadChanged):
-    """The blob was deleted: nothing is left to do."""
+    """The blob was deleted, so nothing is left to do."""

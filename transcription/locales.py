@@ -1,7 +1,7 @@
-"""The locales of speech to text, and what is known of their writing.
+"""The locales that speech to text supports, and whether they put spaces between words.
 
-Source: "Language and voice support for the Speech service", table "Speech to text", as of April 2026. A locale that is
-newer than this list can be used as `SPEECH_LANGUAGE`, which is checked for its form only.
+Source: "Language and voice support for the Speech service", table "Speech to text", as of April 2026. `SPEECH_LANGUAGE`
+may be a locale that is newer than this list: only its form is checked.
 """
 
 import re
@@ -22,20 +22,20 @@ _BY_FOLDED_NAME = {locale.casefold(): locale for locale in LISTED}
 
 _LOCALE_FORM = re.compile(r"[a-z]{2,3}(-[a-z]{4})?-[a-z]{2}(-[a-z]+)?", re.IGNORECASE)
 
-# Scripts that put no space between words; phrases in them are joined without one.
+# Languages written without spaces between words. Their phrases are joined without a space.
 _WITHOUT_SPACES = frozenset({"zh", "wuu", "yue", "ja", "th", "lo", "km", "my"})
 
 
-def known(name: str) -> str | None:
-    """The locale as the service spells it (`fr-fr`, `fr_FR` → `fr-FR`), or None where the list does not have it."""
+def canonical(name: str) -> str | None:
+    """Return the locale as the service spells it (`fr-fr`, `fr_FR` → `fr-FR`), or None if it is not listed."""
     return _BY_FOLDED_NAME.get(name.casefold().replace("_", "-"))
 
 
 def well_formed(name: str) -> bool:
-    """Whether `name` could be a locale of the service: language, perhaps script, region, perhaps variety."""
+    """Tell whether `name` has the form of a locale: language, optional script, region, optional variety."""
     return _LOCALE_FORM.fullmatch(name) is not None
 
 
 def word_separator(locale: str) -> str:
-    """What stands between two phrases of a transcript: a space, or nothing."""
+    """Return what separates two phrases of a transcript: a space, or nothing."""
     return "" if locale.partition("-")[0].casefold() in _WITHOUT_SPACES else " "

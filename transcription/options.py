@@ -1,4 +1,4 @@
-"""What one upload asks for, in its metadata and its name, and whether its size is within the limits."""
+"""The options of one upload, from its metadata and its name, and the check of its size."""
 
 from transcription import locales
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
@@ -9,16 +9,19 @@ from transcription.storage.uploads import UploadProperties
 
 
 def check_size(upload: UploadProperties, limits: Limits) -> None:
-    """Raises EmptyUpload or TooLarge, before a byte is read."""
+    """Check the upload before a byte of it is read.
+
+    Raises EmptyUpload or TooLarge.
+    """
     if upload.size == 0:
         raise EmptyUpload("The upload has no bytes. Upload the recording again.")
     if upload.size > limits.upload_bytes:
         size, limit = (f"{count / MEGABYTE:.1f} MB" for count in (upload.size, limits.upload_bytes))
-        raise TooLarge(f"The upload has {size}, the limit is {limit} (MAX_AUDIO_MEGABYTES). Upload it in parts.")
+        raise TooLarge(f"The upload has {size}. The limit is {limit} (MAX_AUDIO_MEGABYTES). Upload it in parts.")
 
 
 def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> RecognitionOptions:
-    """Return what this recording asks for.
+    """Return the options of this recording.
 
     Raises UnknownLanguage or InvalidOption if its metadata asks for something unsupported.
     """
@@ -30,14 +33,14 @@ def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> R
 
 
 def _language(upload: UploadProperties, default: str) -> str:
-    """Return the language of the metadata, else the first folder where that is a locale, else the default."""
+    """Return the metadata's language, else the first folder's name if it is a locale, else the default."""
     folder, slash, _ = upload.name.partition("/")
     requested = upload.metadata.get("language", "").strip()
     if not requested:
-        return (locales.known(folder) if slash else None) or default
+        return (locales.canonical(folder) if slash else None) or default
     if requested.casefold() == default.casefold():
-        return default  # it may be newer than our list
-    if locale := locales.known(requested):
+        return default  # it may be newer than the list
+    if locale := locales.canonical(requested):
         return locale
     raise UnknownLanguage(
         f"The metadata asks for language {requested!r:.40}, which is not a supported locale. Use one such as en-US."

@@ -1,4 +1,4 @@
-"""App settings: what is understood, what is refused, and what an error says."""
+"""App settings are read together, and one error names every problem."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def problems(**changes: str | None) -> str:
     return str(caught.value)
 
 
-def test_the_defaults_are_the_contracts() -> None:
+def test_the_defaults_are_the_documented_ones() -> None:
     settings = Settings.read(app_settings())
     speech = settings.speech
     assert (speech.language, speech.profanity, speech.detailed, speech.word_times) == ("en-US", "masked", True, True)
@@ -27,7 +27,7 @@ def test_the_defaults_are_the_contracts() -> None:
 
 
 def test_one_error_names_every_problem() -> None:
-    said = problems(
+    message = problems(
         AZURE_SPEECH_KEY=None,
         AZURE_SPEECH_REGION=None,
         AudioStorage=None,
@@ -35,13 +35,13 @@ def test_one_error_names_every_problem() -> None:
         MAX_AUDIO_MINUTES="long",
     )
     for name in ("AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "AudioStorage", "SPEECH_PROFANITY", "MAX_AUDIO_MINUTES"):
-        assert said.count(f"{name} is ") == 1
-    assert "'nice'" in said
-    assert "masked, removed, raw" in said
+        assert message.count(f"{name} is ") == 1
+    assert "'nice'" in message
+    assert "masked, removed, raw" in message
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "may_be"),
+    ("name", "value", "expected"),
     [
         ("AZURE_SPEECH_ENDPOINT", "http://speech.example.com", "https"),
         ("AZURE_SPEECH_ENDPOINT", "ftp://127.0.0.1", "https"),
@@ -57,7 +57,7 @@ def test_one_error_names_every_problem() -> None:
         ("SPEECH_WORD_TIMES", "maybe", "true, false"),
         ("SPEECH_MAX_CONCURRENT_REQUESTS", "0", "whole number"),
         ("TRANSCRIPT_FORMATS", "json,pdf", "json, vtt, srt, txt"),
-        ("TRANSCRIPT_CONTAINER", "audio", "any container but the watched one"),
+        ("TRANSCRIPT_CONTAINER", "audio", "other than AUDIO_CONTAINER"),
         ("AUDIO_CONTAINER", "Audio Files", "lower-case"),
         ("MAX_AUDIO_MEGABYTES", "-1", "number above 0"),
         ("MAX_PROCESSING_MINUTES", "nan", "number above 0"),
@@ -76,38 +76,46 @@ def test_one_error_names_every_problem() -> None:
         ("AZURE_SPEECH_ENDPOINT", "https://[::1", "base URL"),
     ],
 )
-def test_a_wrong_setting_is_refused_with_what_it_may_be(name: str, value: str, may_be: str) -> None:
-    said = problems(**{name: value})
-    assert name in said
-    assert may_be in said
+def test_a_wrong_setting_is_refused_with_what_to_set_it_to(name: str, value: str, expected: str) -> None:
+    message = problems(**{name: value})
+    assert name in message
+    assert expected in message
 
 
-def test_an_unresolved_key_vault_reference_is_called_that() -> None:
-    said = problems(AZURE_SPEECH_KEY="@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/speech)")
-    assert "AZURE_SPEECH_KEY is an unresolved Key Vault reference" in said
-    assert "vault.azure.net" not in said
+def test_an_unresolved_key_vault_reference_is_reported_as_such() -> None:
+    message = problems(AZURE_SPEECH_KEY="@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/speech)")
+    assert "AZURE_SPEECH_KEY is an unresolved Key Vault reference" in message
+    assert "vault.azure.net" not in message
 
 
-def test_no_value_that_may_be_a_secret_is_quoted() -> None:
-    said = problems(
+def test_a_value_that_looks_like_a_secret_is_not_quoted() -> None:
+    message = problems(
         AZURE_SPEECH_REGION=SPEECH_KEY,
         AZURE_SPEECH_KEY=SPEECH_KEY + "\nx",
         AZURE_SPEECH_ENDPOINT="https://user:sec\u2100ret@host",
         AZURE_SPEECH_QUERY=SPEECH_KEY,
         SPEECH_LANGUAGE="AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6",
     )
-    assert SPEECH_KEY not in said
-    assert "Eby8" not in said
-    assert "sec\u2100ret" not in said
+    assert SPEECH_KEY not in message
+    assert "Eby8" not in message
+    assert "sec\u2100ret" not in message
 
 
-def test_settings_do_not_show_their_secrets() -> None:
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [("AZURE_SPEECH_KEY", "0123456789abcdef 0123456789abcdef"), ("AudioStorage", "AccountName=a;AccountKey=c2Vj cmV0")],
+)
+def test_a_wrong_secret_is_not_quoted_even_if_it_does_not_look_like_one(name: str, secret: str) -> None:
+    assert secret not in problems(**{name: secret})
+
+
+def test_the_repr_of_settings_has_no_secrets() -> None:
     shown = repr(Settings.read(app_settings()))
     assert SPEECH_KEY not in shown
     assert "c2VjcmV0" not in shown
 
 
-def test_a_managed_identity_takes_both_urls_of_the_account() -> None:
+def test_a_managed_identity_needs_both_urls_of_the_account() -> None:
     urls = {
         "AudioStorage": None,
         "AudioStorage__blobServiceUri": "https://acc.blob.core.windows.net",
@@ -124,14 +132,14 @@ def test_storage_settings_need_no_speech_settings() -> None:
     StorageSettings.read(app_settings(AZURE_SPEECH_KEY=None, AZURE_SPEECH_REGION=None, SPEECH_PROFANITY="nice"))
 
 
-def test_the_trigger_can_always_be_read() -> None:
+def test_reading_the_trigger_settings_never_fails() -> None:
     assert TriggerSettings.read({}) == TriggerSettings("audio", "EventGrid")
     assert TriggerSettings.read({"BLOB_TRIGGER_SOURCE": "nonsense"}).source == "EventGrid"
     local = {"AUDIO_CONTAINER": "uploads", "BLOB_TRIGGER_SOURCE": "logsandcontainerscan"}
     assert TriggerSettings.read(local) == TriggerSettings("uploads", "LogsAndContainerScan")
 
 
-def test_values_are_taken_without_regard_to_case_and_blanks() -> None:
+def test_case_and_surrounding_blanks_of_values_do_not_matter() -> None:
     speech = Settings.read(
         app_settings(SPEECH_PROFANITY=" Raw ", SPEECH_WORD_TIMES="False", SPEECH_LANGUAGE="de-de")
     ).speech
@@ -142,7 +150,7 @@ def test_a_locale_newer_than_the_list_can_be_the_default() -> None:
     assert Settings.read(app_settings(SPEECH_LANGUAGE="tlh-KX")).speech.language == "tlh-KX"
 
 
-def test_further_query_parameters_are_passed_through_in_order() -> None:
+def test_extra_query_parameters_keep_their_order() -> None:
     query = "storeAudio=false&SpeechContext-phraseDetection.conversation.segmentation.mode=custom"
     assert Settings.read(app_settings(AZURE_SPEECH_QUERY=query)).speech.extra_query == (
         ("storeAudio", "false"),

@@ -1,4 +1,4 @@
-"""Whatever address of a Speech resource people have at hand leads to the right URLs."""
+"""Every address of a Speech resource leads to the right URLs."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_a_region_leads_to_its_clouds_hosts(region: str, speech: str, token: str
         "https://westeurope.stt.speech.microsoft.com.",
     ],
 )
-def test_every_address_of_a_region_is_understood_as_the_region(address: str) -> None:
+def test_every_address_of_a_region_leads_to_the_regions_endpoint(address: str) -> None:
     assert Endpoint.of_address(address) == Endpoint.of_region("westeurope")
 
 
@@ -62,7 +62,7 @@ def test_a_custom_domain_has_stt_before_the_path_once(address: str) -> None:
 @pytest.mark.parametrize(
     "base", ["http://127.0.0.1:8080", "http://localhost:1", "https://localhost:8443", "http://[::1]:80"]
 )
-def test_loopback_is_taken_as_it_is(base: str) -> None:
+def test_a_loopback_address_is_used_unchanged(base: str) -> None:
     endpoint = Endpoint.of_address(base)
     assert endpoint.recognition_url == base + PATH
     assert endpoint.token_url == base + "/sts/v1.0/issueToken"
@@ -87,11 +87,11 @@ def test_loopback_is_taken_as_it_is(base: str) -> None:
         "https://[::1",
     ],
 )
-def test_what_is_no_safe_base_url_is_refused(address: str) -> None:
+def test_anything_but_a_safe_base_url_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match=r"URL|region"):
         Endpoint.of_address(address)
 
 
-def test_a_path_that_looks_like_a_host_changes_nothing() -> None:
+def test_a_path_that_looks_like_a_host_is_only_a_path() -> None:
     address = "https://mine.example.com/x.stt.speech.microsoft.com"
     assert Endpoint.of_address(address).recognition_url == f"{address}/stt{PATH}"

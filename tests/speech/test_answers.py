@@ -1,10 +1,11 @@
-"""The service's JSON, in all the shapes that are documented or reported."""
+"""The service's JSON is understood in every shape that is documented or reported."""
 
 import json
 from typing import Any
 
 import pytest
 
+from tests.support.assessment import FLAT, SCORES, nested
 from transcription.errors import Retryable
 from transcription.speech import answers
 from transcription.transcript.model import Alternative, Word
@@ -27,7 +28,7 @@ def test_a_simple_answer_has_text_and_times_only() -> None:
     assert (answer.phrase.confidence, answer.phrase.words, answer.covered) == (None, (), 2.5)
 
 
-def test_a_detailed_answer_gives_the_services_choice_and_the_rest_as_alternatives() -> None:
+def test_a_detailed_answer_has_the_services_choice_and_its_alternatives() -> None:
     phrase = parse(DETAILED).phrase
     assert phrase is not None
     assert (phrase.text, phrase.confidence, phrase.lexical) == ("Good.", 0.9, "good")
@@ -35,7 +36,7 @@ def test_a_detailed_answer_gives_the_services_choice_and_the_rest_as_alternative
     assert phrase.words == (Word("good", 0.5, 0.2),)
 
 
-def test_display_text_goes_before_the_first_alternative() -> None:
+def test_display_text_is_preferred_to_the_first_alternative() -> None:
     phrase = parse({**DETAILED, "DisplayText": "Good!"}).phrase
     assert phrase is not None
     assert phrase.text == "Good!"
@@ -46,7 +47,7 @@ def test_times_may_be_strings_or_numbers() -> None:
 
 
 @pytest.mark.parametrize("status", ["NoMatch", "InitialSilenceTimeout", "BabbleTimeout"])
-def test_an_answer_that_nobody_was_understood_has_no_phrase(status: str) -> None:
+def test_an_answer_without_recognized_speech_has_no_phrase(status: str) -> None:
     answer = parse({"RecognitionStatus": status, "Offset": 0, "Duration": 30_000_000})
     assert (answer.status, answer.phrase, answer.covered) == (status, None, 3.0)
 
@@ -77,7 +78,7 @@ def test_success_without_words_has_no_phrase(empty: dict[str, Any]) -> None:
         b"\xff\xfe\x00",
     ],
 )
-def test_what_is_no_answer_is_tried_again(body: bytes) -> None:
+def test_anything_but_an_answer_is_retryable(body: bytes) -> None:
     with pytest.raises(Retryable):
         answers.parse(body)
 
@@ -93,7 +94,7 @@ def test_what_is_no_answer_is_tried_again(body: bytes) -> None:
         {"Lexical": None},
     ],
 )
-def test_a_detail_that_makes_no_sense_is_left_out_and_the_words_kept(odd: dict[str, Any]) -> None:
+def test_an_implausible_detail_is_left_out_and_the_words_are_kept(odd: dict[str, Any]) -> None:
     phrase = parse({**DETAILED, "NBest": [{**BEST, **odd}, {}, OTHER]}).phrase
     assert phrase is not None
     assert phrase.text == "Good."
@@ -101,12 +102,47 @@ def test_a_detail_that_makes_no_sense_is_left_out_and_the_words_kept(odd: dict[s
     assert phrase.alternatives == (Alternative("could", 0.95),)
 
 
-def test_times_may_be_fractions_and_never_lie_before_the_clip() -> None:
+def test_times_may_be_fractions_and_are_never_before_the_clip() -> None:
     assert parse({**SIMPLE, "Duration": "20000000.0"}) == parse(SIMPLE)
     assert parse({**SIMPLE, "Offset": -1}).covered == 2.0
 
 
-def test_half_a_character_does_not_spoil_the_document() -> None:
+def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
     phrase = answers.parse(b'{"RecognitionStatus":"Success","DisplayText":"a \\ud800 b"}').phrase
     assert phrase is not None
     assert phrase.text.encode() == b"a ? b"
+
+
+@pytest.mark.parametrize("answer", [FLAT, nested(FLAT)], ids=["REST", "SDK"])
+def test_scores_are_read_in_both_shapes(answer: Any) -> None:
+    phrase = parse(answer).phrase
+    assert phrase is not None
+    assert phrase.pronunciation == SCORES
+    assert phrase.confidence == 0.87
+    assert phrase.words == (Word("Good", 0.05, 0.27), Word("morning", 0.53, 0.09))
+
+
+def test_an_answer_without_scores_has_no_pronunciation() -> None:
+    best = {"Display": "Hi.", "Words": [{"Word": "hi", "Offset": 1, "Duration": 1}]}
+    phrase = parse({"RecognitionStatus": "Success", "NBest": [best]}).phrase
+    assert phrase is not None
+    assert phrase.pronunciation is None
+
+
+def test_nothing_in_a_clamped_answer_lies_beyond_the_clip() -> None:
+    answer = parse(DETAILED).clamped(0.6)
+    assert answer.phrase is not None
+    (word,) = answer.phrase.words
+    assert (answer.covered, answer.phrase.end, word.end) == pytest.approx((0.6, 0.6, 0.6))
+
+
+def test_text_without_a_duration_lasts_until_its_last_word_ends() -> None:
+    answer = parse({**DETAILED, "Duration": 0}).clamped(3.0)
+    assert answer.phrase is not None
+    assert (answer.phrase.end, answer.covered) == pytest.approx((0.7, 0.7))
+
+
+def test_text_without_a_duration_and_without_words_lasts_until_the_clip_ends() -> None:
+    answer = parse({**SIMPLE, "Duration": 0}).clamped(3.0)
+    assert answer.phrase is not None
+    assert (answer.phrase.end, answer.covered) == pytest.approx((3.0, 3.0))

@@ -1,4 +1,4 @@
-"""The Speech client against the local endpoint, over real sockets, plain and with TLS."""
+"""The Speech client talks to the local endpoint over real sockets, with and without TLS."""
 
 import json
 import logging
@@ -13,34 +13,14 @@ import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.conftest import hello_world
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur
+from tests.support.app import SPEECH_KEY, FakeClock
+from tests.support.speech_client import MINUTE, Caller
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
-from transcription.settings.app import Settings
-from transcription.speech.answers import Answer
-from transcription.speech.client import LONGEST_ANSWER, RecognitionOptions, SpeechClient
-from transcription.speech.encoding import as_wav
+from transcription.speech.client import LONGEST_ANSWER, RecognitionOptions
 from transcription.speech.transport import CHUNK_BYTES
-from transcription.transcript.model import Usage
 
 AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
-CLIP = as_wav(murmur(2.0))
-MINUTE = as_wav(murmur(1.0) * 60)
-
-
-class Caller:
-    """A client of one endpoint, with the recording's usage and budget at hand."""
-
-    def __init__(self, endpoint: SpeechEndpoint, clock: FakeClock, **changes: str | None) -> None:
-        values = {"AZURE_SPEECH_ENDPOINT": endpoint.url, "AZURE_SPEECH_REGION": None, **changes}
-        self.client = SpeechClient(Settings.read(app_settings(**values)).speech, clock)
-        self.usage = Usage()
-        self.budget = Budget(clock, 600, "a.wav")
-        self.options = RecognitionOptions("en-US", "masked")
-
-    def __call__(self, audio: object = CLIP) -> Answer:
-        assert isinstance(audio, type(CLIP))
-        return self.client.recognize(audio, self.options, self.usage, self.budget)
 
 
 @pytest.fixture(params=["plain", "tls"])
@@ -57,7 +37,7 @@ def test_a_clip_becomes_a_phrase_with_words(either: SpeechEndpoint, clock: FakeC
     assert answer.phrase.words[1].offset == pytest.approx(1.0)
 
 
-def test_a_request_is_what_the_service_documents(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+def test_a_request_has_the_form_that_the_service_documents(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     caller = Caller(endpoint, clock)
     caller(MINUTE)
     (sent,) = endpoint.received
@@ -91,7 +71,7 @@ def test_every_setting_reaches_the_query(endpoint: SpeechEndpoint, clock: FakeCl
     assert "wordLevelTimestamps" not in query
 
 
-def test_one_connection_serves_one_request_after_the_other(either: SpeechEndpoint, clock: FakeClock) -> None:
+def test_consecutive_requests_share_one_connection(either: SpeechEndpoint, clock: FakeClock) -> None:
     caller = Caller(either, clock)
     for _ in range(5):
         caller()
@@ -107,7 +87,7 @@ def test_times_as_strings_are_understood(clock: FakeClock) -> None:
 
 @pytest.mark.parametrize("abrupt", [False, True])
 @pytest.mark.parametrize("early", [0, 100_000])
-def test_a_refused_key_is_one_clear_error_even_while_the_body_is_being_sent(
+def test_a_key_that_is_refused_during_the_upload_is_a_configuration_error(
     either: SpeechEndpoint, clock: FakeClock, early: int, abrupt: bool
 ) -> None:
     body = b'{"error": {"code": "401", "message": "Access denied for ' + SPEECH_KEY.encode() + b'."}}'
@@ -124,13 +104,13 @@ def test_a_refused_key_is_one_clear_error_even_while_the_body_is_being_sent(
     assert clock.slept == []
 
 
-def test_an_early_429_is_waited_out_as_it_asks(either: SpeechEndpoint, clock: FakeClock) -> None:
+def test_the_wait_that_an_early_429_asks_for_is_honoured(either: SpeechEndpoint, clock: FakeClock) -> None:
     either.faults.append(Fault.early(429, b"slow down", {"Retry-After": "7"}, body_bytes=70_000, abrupt=True))
     assert Caller(either, clock)(MINUTE).phrase is not None
     assert clock.slept == [7.0]
 
 
-def test_every_try_sends_the_whole_body_anew(either: SpeechEndpoint, clock: FakeClock) -> None:
+def test_every_try_sends_the_whole_body_again(either: SpeechEndpoint, clock: FakeClock) -> None:
     either.faults.extend([Fault.status(503), Fault.reset("during"), Fault.close(), Fault.none()])
     caller = Caller(either, clock)
     assert caller(MINUTE).phrase is not None
@@ -156,7 +136,7 @@ def test_every_try_sends_the_whole_body_anew(either: SpeechEndpoint, clock: Fake
     ],
     ids=repr,
 )
-def test_what_may_pass_is_tried_again(either: SpeechEndpoint, clock: FakeClock, fault: Fault) -> None:
+def test_a_temporary_failure_is_retried(either: SpeechEndpoint, clock: FakeClock, fault: Fault) -> None:
     either.faults.append(fault)
     answer = Caller(either, clock)(MINUTE)
     assert answer.phrase is not None
@@ -165,7 +145,7 @@ def test_what_may_pass_is_tried_again(either: SpeechEndpoint, clock: FakeClock, 
 
 
 @pytest.mark.parametrize("status", [400, 402, 405, 413, 415])
-def test_what_the_service_refuses_is_final(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
+def test_a_refused_request_is_final(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
     endpoint.faults.append(Fault.status(status, b"Invalid  audio\r\nformat"))
     with pytest.raises(RequestRefused, match=f"answered {status}: Invalid audio format"):
         Caller(endpoint, clock)()
@@ -173,7 +153,7 @@ def test_what_the_service_refuses_is_final(endpoint: SpeechEndpoint, clock: Fake
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_what_the_deployer_must_put_right_is_said_and_not_retried(
+def test_a_wrong_deployment_is_a_configuration_error_and_not_retried(
     endpoint: SpeechEndpoint, clock: FakeClock, status: int
 ) -> None:
     endpoint.faults.append(Fault.status(status, b"Quota exceeded"))
@@ -183,19 +163,17 @@ def test_what_the_deployer_must_put_right_is_said_and_not_retried(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_said_and_not_followed(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
+def test_a_redirect_is_reported_and_not_followed(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
     with SpeechEndpoint(Script(hello_world)) as elsewhere:
         target = elsewhere.url + "/speech/recognition/conversation/cognitiveservices/v1"
         endpoint.faults.append(Fault.redirect(target, status))
-        with pytest.raises(Misconfigured, match=f"{status}, to go to {target}"):
+        with pytest.raises(Misconfigured, match=f"{status}, a redirect to {target}"):
             Caller(endpoint, clock)()
-        assert elsewhere.received == [], "it would take the key along"
+        assert elsewhere.received == [], "a redirect that is followed sends the key there"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
-def test_retry_after_is_honoured_where_it_is_a_time_ahead(
-    endpoint: SpeechEndpoint, clock: FakeClock, status: int
-) -> None:
+def test_retry_after_is_honoured_if_it_is_a_time_ahead(endpoint: SpeechEndpoint, clock: FakeClock, status: int) -> None:
     def waited(retry_after: str | None) -> float:
         clock.slept.clear()
         headers = {} if retry_after is None else {"Retry-After": retry_after}
@@ -220,7 +198,7 @@ def test_retry_after_is_honoured_where_it_is_a_time_ahead(
 
 
 @pytest.mark.parametrize("retry_after", ["601", "99999999999999999999"])
-def test_a_retry_after_beyond_the_budget_ends_the_tries_at_once(
+def test_a_retry_after_beyond_the_budget_ends_the_retries_at_once(
     endpoint: SpeechEndpoint, clock: FakeClock, retry_after: str
 ) -> None:
     endpoint.faults.append(Fault.status(429, b"busy", {"Retry-After": retry_after}))
@@ -249,7 +227,7 @@ def test_a_refused_token_is_renewed_once(endpoint: SpeechEndpoint, clock: FakeCl
     assert clock.slept == []
 
 
-def test_a_key_that_buys_no_token_is_a_configuration_error(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+def test_a_wrong_key_is_a_configuration_error_with_tokens_too(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token", AZURE_SPEECH_KEY="wrong-but-still-secret")
     with pytest.raises(Misconfigured, match="The key was refused") as caught:
         caller()
@@ -257,14 +235,14 @@ def test_a_key_that_buys_no_token_is_a_configuration_error(endpoint: SpeechEndpo
     assert len(endpoint.received) == 1
 
 
-def test_a_token_endpoint_that_is_down_is_tried_again(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+def test_a_token_request_that_fails_is_retried(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     path = "/sts/v1.0/issueToken"
     endpoint.faults.extend([Fault.status(503).at(path), Fault.empty().at(path), Fault.reset().at(path)])
     assert Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")().phrase is not None
     assert len(clock.slept) == 3
 
 
-def test_a_certificate_nobody_trusts_is_a_configuration_error(
+def test_an_untrusted_certificate_is_a_configuration_error(
     tls_endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
@@ -272,7 +250,7 @@ def test_a_certificate_nobody_trusts_is_a_configuration_error(
         Caller(tls_endpoint, clock)()
 
 
-def test_an_endpoint_that_is_not_there_is_tried_until_the_budget_is_gone(clock: FakeClock) -> None:
+def test_an_endpoint_that_refuses_connections_is_retried_until_the_budget_ends(clock: FakeClock) -> None:
     with SpeechEndpoint(Script(hello_world)) as endpoint:
         caller = Caller(endpoint, clock)
     with pytest.raises(Exhausted, match="ConnectionRefusedError: Connection refused"):
@@ -304,7 +282,7 @@ def test_no_more_requests_are_in_flight_than_the_setting_allows(clock: FakeClock
     assert most[0] == 3
 
 
-def test_no_secret_is_in_what_is_logged_or_raised(
+def test_no_secret_is_logged_or_raised(
     endpoint: SpeechEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     raised: list[Exception] = []
@@ -324,9 +302,7 @@ def test_no_secret_is_in_what_is_logged_or_raised(
         assert secret not in caplog.text + repr(raised)
 
 
-def test_an_error_that_repeats_the_token_does_not_bring_it_into_a_message(
-    endpoint: SpeechEndpoint, clock: FakeClock
-) -> None:
+def test_a_token_that_an_answer_repeats_is_masked(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")
     caller()
     token = endpoint.received[-1].headers["authorization"][7:]
@@ -346,32 +322,32 @@ def test_an_error_that_repeats_the_token_does_not_bring_it_into_a_message(
         b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"RecognitionStatus": "%b"}',
     ],
 )
-def test_no_part_of_an_answer_brings_the_key_into_a_message(
+def test_a_key_in_any_part_of_an_answer_is_masked(
     endpoint: SpeechEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture, answer: bytes
 ) -> None:
     caplog.set_level(logging.DEBUG)
     endpoint.faults.append(Fault.garbage(answer % SPEECH_KEY.encode()))
-    said = ""
+    message = ""
     try:
         Caller(endpoint, clock)()
     except (RequestRefused, Misconfigured) as error:
-        said = str(error)
-    assert said + caplog.text
-    assert SPEECH_KEY not in said + caplog.text
+        message = str(error)
+    assert message + caplog.text
+    assert SPEECH_KEY not in message + caplog.text
 
 
-def test_a_failure_of_the_network_carries_no_request_along(
+def test_a_network_failure_has_no_cause_that_holds_the_request(
     endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The errors of requests hold the request's headers, so no error of ours may lead to one of them."""
+    """The network's errors hold the request's headers, and so the key."""
     raised: list[BaseException] = []
-    real = Retryable.__init__
+    original = Retryable.__init__
 
-    def noted(error: Retryable, *args: Any) -> None:
+    def recorded(error: Retryable, *args: Any) -> None:
         raised.append(error)
-        real(error, *args)
+        original(error, *args)
 
-    monkeypatch.setattr(Retryable, "__init__", noted)
+    monkeypatch.setattr(Retryable, "__init__", recorded)
     endpoint.faults.extend([Fault.reset("during"), Fault.close(), Fault.garbage()])
     Caller(endpoint, clock)()
     assert len(raised) == 3
@@ -379,12 +355,12 @@ def test_a_failure_of_the_network_carries_no_request_along(
 
 
 @pytest.mark.parametrize("pieces", [1, 2, 7, 500])
-def test_an_answer_is_read_whole_however_it_is_cut(endpoint: SpeechEndpoint, clock: FakeClock, pieces: int) -> None:
+def test_an_answer_is_complete_however_it_is_chunked(endpoint: SpeechEndpoint, clock: FakeClock, pieces: int) -> None:
     text = "word " * 2000
     answer = json.dumps({"RecognitionStatus": "Success", "Offset": 0, "Duration": 1, "DisplayText": text}).encode()
     size = -(-len(answer) // pieces)
-    cut = [answer[start : start + size] for start in range(0, len(answer), size)]
-    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in cut) + b"0\r\n\r\n"
+    chunks = [answer[start : start + size] for start in range(0, len(answer), size)]
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in chunks) + b"0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     endpoint.faults.append(Fault.garbage(head + body))
     phrase = Caller(endpoint, clock)().phrase
@@ -393,14 +369,14 @@ def test_an_answer_is_read_whole_however_it_is_cut(endpoint: SpeechEndpoint, clo
     assert clock.slept == []
 
 
-def test_an_answer_without_end_is_given_up(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+def test_an_answer_that_is_too_long_is_retried(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     endpoint.faults.append(Fault.status(200, b" " * (LONGEST_ANSWER + 1)))
     assert Caller(endpoint, clock)().phrase is not None
     assert len(clock.slept) == 1
 
 
-def test_an_answer_that_drips_is_given_up_when_its_time_is_over(endpoint: SpeechEndpoint) -> None:
-    """On the real clock: what is measured is that nobody waits for the whole of a slow answer."""
+def test_an_answer_that_drips_ends_with_its_time(endpoint: SpeechEndpoint) -> None:
+    """This runs on the real clock: it checks that nobody waits for the end of a slow answer."""
     endpoint.faults.extend([Fault.dripping(0.05)] * 100)
     caller = Caller(endpoint, FakeClock())
     caller.budget = Budget(SystemClock(), 0.5, "a.wav")
@@ -411,7 +387,7 @@ def test_an_answer_that_drips_is_given_up_when_its_time_is_over(endpoint: Speech
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_key_that_the_token_host_refuses_is_a_configuration_error(
+def test_any_refusal_of_the_token_host_is_a_configuration_error(
     endpoint: SpeechEndpoint, clock: FakeClock, status: int
 ) -> None:
     endpoint.faults.append(Fault.status(status, b"no").at("/sts/v1.0/issueToken"))
@@ -420,14 +396,14 @@ def test_a_key_that_the_token_host_refuses_is_a_configuration_error(
 
 
 @pytest.mark.parametrize("token", [b"", b"two words", b"\xff\xfe", "tøken".encode()])
-def test_what_is_no_token_is_asked_for_again(endpoint: SpeechEndpoint, clock: FakeClock, token: bytes) -> None:
+def test_an_answer_that_is_not_a_token_is_retried(endpoint: SpeechEndpoint, clock: FakeClock, token: bytes) -> None:
     endpoint.faults.append(Fault.status(200, token).at("/sts/v1.0/issueToken"))
     assert Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")().phrase is not None
     assert len(clock.slept) == 1
 
 
 @pytest.mark.parametrize("changes", [{"SPEECH_WORD_TIMES": "false"}, {"SPEECH_FORMAT": "simple"}])
-def test_word_times_are_asked_for_only_where_they_are_wanted_and_can_be_had(
+def test_word_times_are_requested_only_if_they_are_wanted_and_supported(
     endpoint: SpeechEndpoint, clock: FakeClock, changes: dict[str, str]
 ) -> None:
     phrase = Caller(endpoint, clock, **changes)().phrase

@@ -1,4 +1,4 @@
-"""Key and token: what is sent, and when a token is renewed."""
+"""A key is sent as it is. A token is fetched, shared and renewed."""
 
 import threading
 
@@ -8,7 +8,7 @@ from transcription.speech.credentials import Key, Token
 
 
 class Issuer:
-    """Takes its time, so that threads meet at it; `broken` makes it fail."""
+    """Issues tokens slowly, so that threads have to wait for each other. A `broken` one fails."""
 
     def __init__(self, broken: bool = False) -> None:
         self.issued = 0
@@ -22,13 +22,13 @@ class Issuer:
         return f"token{self.issued}"
 
 
-def test_a_key_is_sent_as_it_is_and_cannot_be_renewed() -> None:
+def test_a_key_is_sent_unchanged_and_cannot_be_renewed() -> None:
     key = Key("secret")
     assert key.headers() == {"Ocp-Apim-Subscription-Key": "secret"}
     assert not key.renew(key.headers())
 
 
-def test_a_token_is_kept_for_nine_minutes(clock: FakeClock) -> None:
+def test_a_token_is_cached_for_nine_minutes(clock: FakeClock) -> None:
     issuer = Issuer()
     token = Token(issuer, clock)
     assert token.headers() == {"Authorization": "Bearer token1"}
@@ -38,7 +38,7 @@ def test_a_token_is_kept_for_nine_minutes(clock: FakeClock) -> None:
     assert token.headers() == {"Authorization": "Bearer token2"}
 
 
-def test_a_refused_token_is_renewed_once_for_all_who_were_refused(clock: FakeClock) -> None:
+def test_a_token_that_several_requests_saw_refused_is_renewed_once(clock: FakeClock) -> None:
     issuer = Issuer()
     token = Token(issuer, clock)
     refused = token.headers()
@@ -48,7 +48,7 @@ def test_a_refused_token_is_renewed_once_for_all_who_were_refused(clock: FakeClo
     assert token.headers() == {"Authorization": "Bearer token2"}
 
 
-def test_many_threads_buy_one_token(clock: FakeClock) -> None:
+def test_many_threads_fetch_one_token(clock: FakeClock) -> None:
     issuer = Issuer()
     token = Token(issuer, clock)
     threads = [threading.Thread(target=token.headers) for _ in range(16)]
@@ -59,7 +59,7 @@ def test_many_threads_buy_one_token(clock: FakeClock) -> None:
     assert issuer.issued == 1
 
 
-def test_those_who_waited_for_a_fetch_share_its_failure(clock: FakeClock) -> None:
+def test_threads_that_wait_for_a_fetch_share_its_failure(clock: FakeClock) -> None:
     issuer = Issuer(broken=True)
     token = Token(issuer, clock)
     failures: list[Retryable] = []
@@ -80,5 +80,8 @@ def test_those_who_waited_for_a_fetch_share_its_failure(clock: FakeClock) -> Non
     assert issuer.issued < 16
 
 
-def test_neither_shows_its_secret() -> None:
+def test_the_repr_of_a_credential_has_no_secret(clock: FakeClock) -> None:
     assert "secret" not in repr(Key("secret"))
+    token = Token(lambda: "secret", clock)
+    assert "secret" in token.headers()["Authorization"]
+    assert "secret" not in repr(token)

@@ -1,4 +1,4 @@
-"""What is sent is what was recorded, in both forms that the service takes."""
+"""Both formats that the service accepts keep the recorded samples."""
 
 import io
 import math
@@ -20,20 +20,20 @@ from transcription.audio.pcm import SAMPLE_RATE
 from transcription.speech.encoding import as_ogg, as_wav, encoded
 
 SECOND = SAMPLE_RATE
-BURSTS = (0, 7_000, 16_000, 31_999, 45_000, 47_000)  # samples at which a click is
+BURSTS = (0, 7_000, 16_000, 31_999, 45_000, 47_000)  # samples; where the clicks start
 
 
 def clicks(seconds: float) -> bytes:
-    """Short bursts of noise-like sound in silence, whose places can be found again."""
+    """Return silence with short bursts of noise, whose positions can be found again."""
     samples = array("h", bytes(2 * int(seconds * SECOND)))
     for start in BURSTS:
-        for at in range(start, min(start + 400, len(samples))):
-            samples[at] = int(12_000 * math.sin(at * at / 50))
+        for position in range(start, min(start + 400, len(samples))):
+            samples[position] = int(12_000 * math.sin(position * position / 50))
     return samples.tobytes()
 
 
 def decoded(ogg: bytes) -> list[int]:
-    """As any player has it, with what the file says is to be skipped left out."""
+    """Return the samples that a player would play, without those that the file marks to be skipped."""
     to_pcm = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     pcm = bytearray()
     with av.open(io.BytesIO(ogg), mode="r", format="ogg") as container:
@@ -44,17 +44,17 @@ def decoded(ogg: bytes) -> list[int]:
 
 
 def onsets(samples: Sequence[int]) -> list[int]:
-    """Where sound begins after at least 50 ms of silence."""
-    found, last = [], -SECOND
-    for at, sample in enumerate(samples):
+    """Return the positions where sound starts after at least 50 ms of silence."""
+    starts, last = [], -SECOND
+    for position, sample in enumerate(samples):
         if abs(sample) > 3_000:
-            if at - last > SECOND // 20:
-                found.append(at)
-            last = at
-    return found
+            if position - last > SECOND // 20:
+                starts.append(position)
+            last = position
+    return starts
 
 
-def test_wav_has_the_samples_behind_a_canonical_header() -> None:
+def test_wav_has_the_samples_after_a_canonical_header() -> None:
     audio = as_wav(murmur(0.5))
     with wave.open(io.BytesIO(audio.header + audio.body)) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (SAMPLE_RATE, 1, 2)
@@ -62,7 +62,7 @@ def test_wav_has_the_samples_behind_a_canonical_header() -> None:
     assert (audio.content_type, audio.seconds) == ("audio/wav; codecs=audio/pcm; samplerate=16000", 0.5)
 
 
-def test_ogg_says_that_it_is_opus_of_16_khz_and_one_channel() -> None:
+def test_ogg_declares_opus_with_16_khz_and_one_channel() -> None:
     audio = as_ogg(murmur(0.5))
     head = audio.body.index(b"OpusHead")
     assert (audio.content_type, audio.header, audio.seconds) == ("audio/ogg; codecs=opus", b"", 0.5)
@@ -75,20 +75,20 @@ def test_ogg_decodes_to_the_same_length(samples: int) -> None:
     assert abs(len(decoded(as_ogg(murmur(4.0)[: 2 * samples]).body)) - samples) <= SECOND // 50
 
 
-def test_ogg_decodes_to_the_same_places() -> None:
+def test_ogg_decodes_to_the_same_positions() -> None:
     pcm = clicks(3.0)
     expected = onsets(array("h", pcm))
-    found = onsets(decoded(as_ogg(pcm).body))
+    actual = onsets(decoded(as_ogg(pcm).body))
     assert len(expected) == len(BURSTS)
-    assert found == pytest.approx(expected, abs=SECOND // 50)
+    assert actual == pytest.approx(expected, abs=SECOND // 50)
 
 
 @pytest.mark.parametrize("pcm", [b"\0\0", b"\1\0" * 3])
-def test_next_to_nothing_can_be_encoded(pcm: bytes) -> None:
+def test_a_few_samples_can_be_encoded(pcm: bytes) -> None:
     assert as_ogg(pcm).body.startswith(b"OggS")
 
 
-def test_a_minute_becomes_a_tenth_of_the_bytes_in_little_time() -> None:
+def test_a_minute_is_encoded_fast_into_an_eighth_of_the_bytes() -> None:
     pcm = b"".join(murmur(0.5 + n / 100) + bytes(8_000) for n in range(60))[: 60 * 2 * SECOND]
     started = time.process_time()
     audio = as_ogg(pcm)
@@ -96,7 +96,7 @@ def test_a_minute_becomes_a_tenth_of_the_bytes_in_little_time() -> None:
     assert len(audio.body) < 0.125 * len(pcm)
 
 
-def test_only_ogg_needs_the_media_library() -> None:
+def test_only_ogg_imports_the_media_library() -> None:
     code = (
         "import sys; from transcription.speech.encoding import encoded; "
         "encoded(b'ab', 'wav'); assert 'av' not in sys.modules; "
@@ -105,7 +105,7 @@ def test_only_ogg_needs_the_media_library() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
-def test_the_setting_decides_what_is_sent(app: App, endpoint: SpeechEndpoint) -> None:
+def test_the_setting_decides_the_format_that_is_sent(app: App, endpoint: SpeechEndpoint) -> None:
     app.upload("a.wav", wav(murmur(2.0)))
     app.run("a.wav", SPEECH_AUDIO_FORMAT="ogg")
     app.upload("b.wav", wav(murmur(2.0)))

@@ -1,4 +1,4 @@
-"""The way to the service: proxies, and how long a peer may take."""
+"""Requests go through the environment's proxy, and a peer may take only so long."""
 
 import socket
 import ssl
@@ -13,8 +13,8 @@ import trustme
 
 from local.speech import Fault, Script, SpeechEndpoint
 from tests.conftest import hello_world
-from tests.speech.test_client import Caller
 from tests.support.app import SPEECH_KEY, FakeClock
+from tests.support.speech_client import Caller
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured
 from transcription.speech import client
@@ -24,16 +24,16 @@ PASSWORD = "s3cret"
 
 @dataclass
 class Proxy:
-    """Opens tunnels, and notes what it was asked and everything that went through."""
+    """A proxy that opens one tunnel, and records the request's head and every byte that passes."""
 
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
-    passed: bytearray = field(default_factory=bytearray)
+    forwarded: bytearray = field(default_factory=bytearray)
 
     def serve(self, listener: socket.socket) -> None:
         try:
             client, _ = listener.accept()
-        except OSError:  # the test is over, and nobody came
+        except OSError:  # the test ended without a connection
             return
         with client:
             head = client.recv(65536)
@@ -41,28 +41,28 @@ class Proxy:
             host, _, port = head.split(b" ")[1].partition(b":")
             with socket.create_connection((host.decode(), int(port))) as server:
                 client.sendall(b"HTTP/1.1 200 Go\r\n\r\n")
-                back = threading.Thread(target=self._pass, args=(server, client))
-                back.start()
-                self._pass(client, server)
-                back.join()
+                backwards = threading.Thread(target=self._forward, args=(server, client))
+                backwards.start()
+                self._forward(client, server)
+                backwards.join()
 
-    def _pass(self, start: socket.socket, end: socket.socket) -> None:
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
         try:
-            while data := start.recv(65536):
-                self.passed += data
-                end.sendall(data)
-            end.shutdown(socket.SHUT_WR)
+            while data := source.recv(65536):
+                self.forwarded += data
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
         except OSError:
-            pass  # either end may leave first
+            pass  # either end may close first
 
 
 @contextmanager
 def proxy(tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
-    found = Proxy()
+    running = Proxy()
     with socket.create_server(("127.0.0.1", 0)) as plain, _secured(plain, tls) as listener:
-        found.port = listener.getsockname()[1]
-        threading.Thread(target=found.serve, args=(listener,), daemon=True).start()
-        yield found
+        running.port = listener.getsockname()[1]
+        threading.Thread(target=running.serve, args=(listener,), daemon=True).start()
+        yield running
         socket.socket.shutdown(listener, socket.SHUT_RDWR)
 
 
@@ -70,23 +70,23 @@ def _secured(listener: socket.socket, tls: ssl.SSLContext | None) -> socket.sock
     return tls.wrap_socket(listener, server_side=True) if tls else listener
 
 
-@pytest.mark.parametrize("excepted", [False, True])
-def test_the_environment_s_proxy_is_used_for_all_but_the_hosts_it_excepts(
-    tls_endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, excepted: bool
+@pytest.mark.parametrize("excluded", [False, True])
+def test_the_environments_proxy_is_used_except_for_excluded_hosts(
+    tls_endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, excluded: bool
 ) -> None:
-    monkeypatch.setenv("NO_PROXY", "localhost" if excepted else "elsewhere.example")
-    with proxy() as there:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:{PASSWORD}@127.0.0.1:{there.port}")
+    monkeypatch.setenv("NO_PROXY", "localhost" if excluded else "elsewhere.example")
+    with proxy() as running:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:{PASSWORD}@127.0.0.1:{running.port}")
         assert Caller(tls_endpoint, clock)().phrase is not None
-    if excepted:
-        assert there.heads == []
+    if excluded:
+        assert running.heads == []
     else:
-        assert there.heads[0].startswith(b"CONNECT localhost:")
-        assert b"Proxy-Authorization: Basic " in there.heads[0]
-        assert SPEECH_KEY.encode() not in there.heads[0] + there.passed
+        assert running.heads[0].startswith(b"CONNECT localhost:")
+        assert b"Proxy-Authorization: Basic " in running.heads[0]
+        assert SPEECH_KEY.encode() not in running.heads[0] + running.forwarded
 
 
-def test_a_proxy_s_address_that_is_none_is_a_configuration_error_without_its_password(
+def test_a_malformed_proxy_address_is_a_configuration_error_without_its_password(
     tls_endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://somebody:{PASSWORD}@:80:80/")
@@ -96,25 +96,25 @@ def test_a_proxy_s_address_that_is_none_is_a_configuration_error_without_its_pas
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_behind_a_proxy_too_an_answer_that_drips_is_given_up(
+def test_an_answer_that_drips_through_a_proxy_ends_with_its_time(
     tls_endpoint: SpeechEndpoint, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
-    """On the real clock: left to itself, this answer's head alone would take half a minute."""
+    """This runs on the real clock: without a limit, the head of this answer alone would take half a minute."""
     tls_endpoint.faults.append(Fault.dripping(0.2))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
-    with proxy(context if scheme == "https" else None) as there:
-        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://localhost:{there.port}")
+    with proxy(context if scheme == "https" else None) as running:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://localhost:{running.port}")
         caller = Caller(tls_endpoint, FakeClock())
         caller.budget = Budget(SystemClock(), 0.5, "a.wav")
         started = time.monotonic()
         with pytest.raises(Exhausted):
             caller()
         assert time.monotonic() - started < 5
-    assert there.heads
+    assert running.heads
 
 
-def test_an_answer_may_take_longer_than_a_connection_may(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_may_take_longer_than_connecting(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "CONNECT_SECONDS", 0.2)
     with SpeechEndpoint(Script(hello_world), key=SPEECH_KEY, latency=lambda _: 0.5) as endpoint:
         assert Caller(endpoint, clock)().phrase is not None

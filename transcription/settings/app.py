@@ -1,11 +1,11 @@
 """App settings → frozen objects, checked once and together.
 
-A deployer who has three settings wrong wants to hear of three, not of the first. So every check notes its problem and
-goes on, and one error at the end names them all. It is written by hand because the deployed app starts cold: the
-usual libraries for this cost more to import than the rest of this package.
+A deployer with three wrong settings wants to hear of all three. So every check notes its problem and goes on, and one
+error at the end names them all. This is written by hand because the app starts cold: importing one of the usual
+libraries takes longer than importing the rest of this package.
 
-Three objects, since they are needed at different times: `TriggerSettings` to index the functions, which must not fail;
-`StorageSettings` to write down that something is wrong; `Settings` to do the work.
+There are three objects because they are needed at different times. `TriggerSettings` indexes the functions, which must
+not fail. `StorageSettings` is enough to write a document that says what is wrong. `Settings` does the work.
 """
 
 import base64
@@ -21,21 +21,21 @@ from transcription.settings.endpoint import Endpoint
 from transcription.settings.reader import SettingsReader
 
 MEGABYTE = 1 << 20  # bytes
-FUNCTION_TIMEOUT_MINUTES = 60  # as in host.json: then the host ends the process, and all that it is working on
+FUNCTION_TIMEOUT_MINUTES = 60  # as in host.json; the host then ends the process and all work in it
 AUDIO_CONTAINER = "audio"
 TRANSCRIPT_CONTAINER = "transcripts"
 EVENT_GRID, CONTAINER_SCAN = "EventGrid", "LogsAndContainerScan"
 PROFANITY = ("masked", "removed", "raw")
 DOCUMENT_FORMATS = ("json", "vtt", "srt", "txt")
 
-# Query parameters that other settings decide; AZURE_SPEECH_QUERY must not contradict them.
-_OWN_QUERY = {
-    "language": "SPEECH_LANGUAGE",
-    "format": "SPEECH_FORMAT",
-    "profanity": "SPEECH_PROFANITY",
-    "cid": "AZURE_SPEECH_ENDPOINT_ID",
-    "wordleveltimestamps": "SPEECH_WORD_TIMES",
-    "x-connectionid": "nothing: each request gets its own",
+# Query parameters that AZURE_SPEECH_QUERY must not contain, and what sets them.
+_RESERVED_PARAMETERS = {
+    "language": "SPEECH_LANGUAGE sets",
+    "format": "SPEECH_FORMAT sets",
+    "profanity": "SPEECH_PROFANITY sets",
+    "cid": "AZURE_SPEECH_ENDPOINT_ID sets",
+    "wordleveltimestamps": "SPEECH_WORD_TIMES sets",
+    "x-connectionid": "is different in each request",
 }
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -44,8 +44,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TriggerSettings:
-    """What indexing needs. Always readable: an unknown source counts as the default, and `Settings` says what is
-    wrong.
+    """The settings that indexing needs.
+
+    Reading them never fails. An unknown source counts as the default, and `Settings` reports it.
     """
 
     container: str
@@ -62,7 +63,7 @@ class TriggerSettings:
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """Both containers and the connection to them: a connection string, or an account's URL for the managed identity."""
+    """Both containers and the connection to them: a connection string, or the account's URL and a managed identity."""
 
     audio_container: str
     transcript_container: str
@@ -72,7 +73,10 @@ class StorageSettings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "StorageSettings":
-        """Misconfigured: names every missing or wrong storage setting."""
+        """Return the storage settings.
+
+        Raises Misconfigured if some are missing or wrong. The error names each and says what to set it to.
+        """
         reader = SettingsReader(environ)
         storage = _read_storage(reader)
         reader.finish()
@@ -81,7 +85,7 @@ class StorageSettings:
 
 @dataclass(frozen=True)
 class SpeechSettings:
-    """Everything about the Speech endpoint and what is asked of it."""
+    """The Speech endpoint, how to authenticate to it, and the default options of requests."""
 
     endpoint: Endpoint
     key: str = field(repr=False)
@@ -112,7 +116,10 @@ class Settings:
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
-        """Misconfigured: names every missing or wrong setting, what it was and what it may be."""
+        """Return all settings.
+
+        Raises Misconfigured if some are missing or wrong. The error names each and says what to set it to.
+        """
         reader = SettingsReader(environ)
         settings = cls(
             _read_storage(reader),
@@ -130,29 +137,27 @@ class Settings:
 
 
 def log_wrong_settings(environ: Mapping[str, str]) -> None:
-    """Says at start what is wrong; the functions are there all the same, so that no upload is dropped."""
+    """Log at start what is wrong. The functions are indexed all the same, so that no upload is dropped."""
     try:
         Settings.read(environ)
     except Misconfigured as error:
-        log.error("%s Until then each upload ends as Failed/Configuration.", error)
+        log.error("%s Until they are fixed, each upload ends as Failed/Configuration.", error)
 
 
 def _read_storage(reader: SettingsReader) -> StorageSettings:
     audio = reader.parsed("AUDIO_CONTAINER", _container_name, AUDIO_CONTAINER)
     transcripts = reader.parsed("TRANSCRIPT_CONTAINER", _container_name, TRANSCRIPT_CONTAINER)
     if audio == transcripts:
-        may_be = "any container but the watched one, or every transcript would be taken for an upload"
-        reader.wrong("TRANSCRIPT_CONTAINER", may_be, transcripts)
+        expected = "a container other than AUDIO_CONTAINER, or every transcript would count as an upload"
+        reader.wrong("TRANSCRIPT_CONTAINER", expected, transcripts)
     connection = reader.text("AudioStorage")
     account_url = reader.parsed("AudioStorage__blobServiceUri", _account_url, None)
     if connection is None and reader.text("AudioStorage__blobServiceUri") is None:
-        reader.wrong(
-            "AudioStorage", "a storage connection string, or left out where AudioStorage__blobServiceUri is set"
-        )
-    reader.parsed("AudioStorage", _connection_string, "")
+        reader.wrong("AudioStorage", "a storage connection string, or set AudioStorage__blobServiceUri instead")
+    reader.parsed("AudioStorage", _connection_string, "", secret=True)
     if connection is None and account_url and reader.text("AudioStorage__queueServiceUri") is None:
         reader.wrong(
-            "AudioStorage__queueServiceUri", "the account's queue URL, which the trigger needs beside the blob URL"
+            "AudioStorage__queueServiceUri", "the account's queue URL, which the trigger needs as well as the blob URL"
         )
     return StorageSettings(audio, transcripts, connection, account_url, reader.text("AudioStorage__clientId"))
 
@@ -163,7 +168,7 @@ def _read_speech(reader: SettingsReader) -> SpeechSettings:
         reader.wrong("AZURE_SPEECH_KEY", "key 1 or key 2 of the Speech resource")
     return SpeechSettings(
         endpoint=_read_endpoint(reader),
-        key=reader.parsed("AZURE_SPEECH_KEY", _header_safe, key or ""),
+        key=reader.parsed("AZURE_SPEECH_KEY", _header_safe, key or "", secret=True),
         auth=reader.choice("AZURE_SPEECH_AUTH", "key", ("key", "token")),
         model_id=reader.text("AZURE_SPEECH_ENDPOINT_ID"),
         extra_query=reader.parsed("AZURE_SPEECH_QUERY", _extra_query, ()),
@@ -177,22 +182,21 @@ def _read_speech(reader: SettingsReader) -> SpeechSettings:
 
 
 def _read_endpoint(reader: SettingsReader) -> Endpoint:
-    """The endpoint if it is set, else the region's; with neither, both are named."""
-    nowhere = Endpoint("", "", "")
+    """Return the endpoint if it is set, else the region's. If neither is set, the error names both."""
+    unknown = Endpoint("", "", "")
     if reader.text("AZURE_SPEECH_ENDPOINT"):
-        return reader.parsed("AZURE_SPEECH_ENDPOINT", Endpoint.of_address, nowhere)
+        return reader.parsed("AZURE_SPEECH_ENDPOINT", Endpoint.of_address, unknown)
     if reader.text("AZURE_SPEECH_REGION"):
-        return reader.parsed("AZURE_SPEECH_REGION", Endpoint.of_region, nowhere)
-    reader.wrong(
-        "AZURE_SPEECH_REGION", "the Speech resource's region, such as westeurope (or set AZURE_SPEECH_ENDPOINT)"
-    )
-    return nowhere
+        return reader.parsed("AZURE_SPEECH_REGION", Endpoint.of_region, unknown)
+    expected = "the Speech resource's region, such as westeurope, or set AZURE_SPEECH_ENDPOINT instead"
+    reader.wrong("AZURE_SPEECH_REGION", expected)
+    return unknown
 
 
 def _header_safe(value: str) -> str:
-    """A key travels in a header: a line break pasted with it would end there."""
+    """Return the key if a header can hold it. A line break that was pasted along would end the header."""
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("a key as the portal shows it, without spaces or line breaks inside")
+        raise ValueError("the key as the portal shows it, without spaces or line breaks in it")
     return value
 
 
@@ -203,19 +207,19 @@ def _container_name(value: str) -> str:
 
 
 def _connection_string(value: str) -> str:
-    """Checked as far as the SDK would, but now: else each upload would raise, and leave no document."""
+    """Return the value if the SDK would accept it. The SDK itself would only fail later, with each upload."""
     from azure.core.utils import parse_connection_string  # 25 ms that an app with a managed identity does not need
 
     if value.startswith("UseDevelopmentStorage"):
-        raise ValueError("Azurite's whole connection string: the Python SDK does not know the short one")
+        raise ValueError("Azurite's whole connection string, as the Python SDK does not know the short one")
     try:
         parts = parse_connection_string(value)
         base64.b64decode(parts.get("accountkey", ""), validate=True)
     except ValueError:
         parts = {}
-    proof = parts.get("accountkey") or parts.get("sharedaccesssignature")
-    if not proof or not (parts.get("accountname") or parts.get("blobendpoint")):
-        raise ValueError("a storage connection string as the portal shows it, or AudioStorage__blobServiceUri instead")
+    secret = parts.get("accountkey") or parts.get("sharedaccesssignature")
+    if not secret or not (parts.get("accountname") or parts.get("blobendpoint")):
+        raise ValueError("a connection string as the portal shows it, or set AudioStorage__blobServiceUri instead")
     return value
 
 
@@ -228,15 +232,15 @@ def _account_url(value: str) -> str:
 def _locale(value: str) -> str:
     if not locales.well_formed(value):
         raise ValueError("a locale such as en-US")
-    return locales.known(value) or value
+    return locales.canonical(value) or value
 
 
 def _extra_query(value: str) -> tuple[tuple[str, str], ...]:
     try:
         pairs = tuple(parse_qsl(value, keep_blank_values=True, strict_parsing=True))
     except ValueError:
-        raise ValueError("parameters of the form name=value&name=value, percent-encoded") from None
+        raise ValueError("parameters such as name=value&name=value, percent-encoded") from None
     for name, _ in pairs:
-        if decided_by := _OWN_QUERY.get(name.casefold()):
-            raise ValueError(f"any parameters but {name}, which is decided by {decided_by}")
+        if reason := _RESERVED_PARAMETERS.get(name.casefold()):
+            raise ValueError(f"parameters other than {name}, which {reason}")
     return pairs

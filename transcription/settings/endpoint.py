@@ -1,9 +1,8 @@
-"""Where the Speech service answers, worked out from a region or from whatever address people have at hand.
+"""The URLs of the Speech service, derived from a region or from any address of the resource.
 
-The portal shows `https://<region>.api.cognitive.microsoft.com`, the documentation
-`https://<region>.stt.speech.microsoft.com`, a private endpoint is a custom domain, and the sovereign clouds have
-hosts of their own. All of them are understood here, once, so that nobody has to know which of a resource's addresses
-is meant.
+The portal shows `https://<region>.api.cognitive.microsoft.com`. The documentation shows
+`https://<region>.stt.speech.microsoft.com`. A private endpoint is a custom domain. The sovereign clouds have hosts of
+their own. All of these are accepted, so nobody has to know which address is the right one.
 """
 
 import ipaddress
@@ -16,13 +15,13 @@ TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105  # a path
 
 _REGION = re.compile(r"[a-z][a-z0-9-]{2,40}")
 _HOST = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|[0-9a-f:]+", re.IGNORECASE)
-# What people paste along with the base: a request's whole path, in any mode, or the token's.
+# People paste these paths along with the base URL: recognition in any mode, and the token's.
 _KNOWN_PATHS = re.compile(r"/speech/recognition/\w+/cognitiveservices/v1$|/sts/v1\.0/issueToken$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """The endings of its hosts, after the region's name."""
+    """A cloud's host suffixes, which follow the region's name."""
 
     speech: str
     token: str
@@ -35,7 +34,7 @@ _CHINA = Cloud(".stt.speech.azure.cn", ".api.cognitive.azure.cn")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """`base` is what people know the endpoint by; the two URLs are what requests go to."""
+    """The endpoint's addresses. `base` is the one for messages; requests go to the two URLs."""
 
     base: str
     recognition_url: str
@@ -43,13 +42,13 @@ class Endpoint:
 
     @classmethod
     def of_region(cls, region: str, cloud: Cloud | None = None) -> "Endpoint":
-        """The endpoint of a region's own hosts; `usgov…` and `china…` lie in clouds of their own.
+        """Return the endpoint of a region's own hosts. `usgov…` and `china…` are in other clouds.
 
-        ValueError: what a region may be.
+        Raises ValueError if it is not a region's name. The text says what is expected.
         """
         name = region.strip().lower()
         if not _REGION.fullmatch(name):
-            raise ValueError("a region's short name, such as westeurope")
+            raise ValueError("the region's short name, such as westeurope")
         cloud = cloud or (
             _US_GOVERNMENT if name.startswith("usgov") else _CHINA if name.startswith("china") else _PUBLIC
         )
@@ -58,14 +57,14 @@ class Endpoint:
 
     @classmethod
     def of_address(cls, address: str) -> "Endpoint":
-        """The endpoint of a base URL: regional, sovereign, the portal's, a custom domain or loopback.
+        """Return the endpoint of a base URL: regional, sovereign, the portal's, a custom domain or loopback.
 
-        ValueError: what an address may be, in words that follow "it may be".
+        Raises ValueError if it is not such a URL. The text says what is expected.
         """
         scheme, host, origin, path = _parts(address)
         loopback = _is_loopback(host)
         if scheme != "https" and not (loopback and scheme == "http"):
-            raise ValueError("an https URL (plain http only on this machine's own loopback address)")
+            raise ValueError("an https URL (plain http is allowed for loopback addresses only)")
         for cloud in (_PUBLIC, _US_GOVERNMENT, _CHINA):
             for suffix in (cloud.speech, cloud.token):
                 if host.endswith(suffix):
@@ -76,14 +75,17 @@ class Endpoint:
 
 
 def _parts(address: str) -> tuple[str, str, str, str]:
-    """(scheme, host, origin, path) of a base URL. ValueError: it is none; its text is ours, so it repeats no secret."""
+    """Return (scheme, host, origin, path) of a base URL.
+
+    Raises ValueError if it is not one. The text never quotes the address, which may hold a secret.
+    """
     try:
         url = urlsplit(address.strip())
         host, port = (url.hostname or "").rstrip("."), url.port
     except ValueError:
         host, url, port = "", urlsplit(""), None
     if not _HOST.fullmatch(host) or url.username is not None or url.query or url.fragment:
-        raise ValueError("a base URL, without user or query, such as https://westeurope.stt.speech.microsoft.com")
+        raise ValueError("a base URL without user and query, such as https://westeurope.stt.speech.microsoft.com")
     shown = f"[{host}]" if ":" in host else host
     origin = f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
     return url.scheme, host, origin, url.path.rstrip("/")

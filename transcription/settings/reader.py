@@ -1,6 +1,6 @@
-"""Reads app settings one at a time, and says at the end what is wrong with all of them.
+"""Reads app settings one by one, and reports at the end everything that is wrong with them.
 
-Knows the forms a setting can have, not the settings: those are in `settings`.
+This module knows the forms that a setting can have. The settings themselves are in `settings.app`.
 """
 
 import re
@@ -11,40 +11,47 @@ from transcription.errors import Misconfigured
 
 T = TypeVar("T")
 
+LONGEST_SHOWN = 100  # characters of a wrong value; longer ones are often secrets, and make messages hard to read
+
 _UNRESOLVED = "@Microsoft.KeyVault("
-# Keys, tokens and connection strings are long runs of such characters; settings that are no secrets are not.
+# Keys, tokens and connection strings have long runs of these characters. Other settings do not.
 _SECRET_LOOKING = re.compile(r"[A-Za-z0-9+/=_-]{28,}")
 
 
 class SettingsReader:
-    """Reads one setting at a time, noting what is wrong instead of stopping there."""
+    """Reads one setting at a time. A problem is noted, and reading goes on."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._problems: list[str] = []
 
-    def wrong(self, name: str, may_be: str, value: str | None = None) -> None:
-        was = "is missing" if value is None else f"is {_shown(value)}"
-        self._problems.append(f"{name} {was}: it may be {may_be}.")
+    def wrong(self, name: str, expected: str, value: str | None = None, *, secret: bool = False) -> None:
+        """Note that a setting is missing, or wrong if it has a `value`. `expected` follows "Set it to"."""
+        problem = "missing" if value is None else _hidden(value) if secret else _shown(value)
+        self._problems.append(f"{name} is {problem}. Set it to {expected}.")
 
     def text(self, name: str) -> str | None:
+        """Return the value without surrounding blanks, or None if there is none."""
         value = self._environ.get(name, "").strip()
         if value.startswith(_UNRESOLVED):
             self._problems.append(
-                f"{name} is an unresolved Key Vault reference: check that the secret exists and that the app's identity"
+                f"{name} is an unresolved Key Vault reference. Check that the secret exists and that the app's identity"
                 " has the role Key Vault Secrets User, then refresh the reference."
             )
         return value or None
 
-    def parsed(self, name: str, parse: Callable[[str], T], fallback: T) -> T:
-        """What `parse` makes of the value; its ValueError tells what the value may be."""
+    def parsed(self, name: str, parse: Callable[[str], T], fallback: T, *, secret: bool = False) -> T:
+        """Return what `parse` makes of the value. The text of its ValueError says what is expected.
+
+        No message quotes the value of a `secret`.
+        """
         value = self.text(name)
         if value is None or value.startswith(_UNRESOLVED):
             return fallback
         try:
             return parse(value)
-        except ValueError as problem:
-            self.wrong(name, str(problem), value)
+        except ValueError as error:
+            self.wrong(name, str(error), value, secret=secret)
             return fallback
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
@@ -53,13 +60,14 @@ class SettingsReader:
     def choices(
         self, name: str, default: tuple[str, ...], allowed: tuple[str, ...], at_most: int | None = None
     ) -> tuple[str, ...]:
-        """A comma list of allowed values, spelled as `allowed` spells them."""
-        spelled = {value.casefold(): value for value in allowed}
+        """Return the values of a comma-separated list, spelled as in `allowed`."""
+        spellings = {value.casefold(): value for value in allowed}
 
         def parse(value: str) -> tuple[str, ...]:
-            chosen = [spelled.get(part.strip().casefold()) for part in value.split(",") if part.strip()]
+            chosen = [spellings.get(part.strip().casefold()) for part in value.split(",") if part.strip()]
             if not chosen or None in chosen or (at_most and len(chosen) > at_most):
-                raise ValueError(("one of " if at_most else "a comma list of ") + ", ".join(allowed))
+                form = "one of" if at_most else "a comma-separated list of"
+                raise ValueError(f"{form} {', '.join(allowed)}")
             return tuple(dict.fromkeys(value for value in chosen if value))
 
         return self.parsed(name, parse, default)
@@ -85,13 +93,17 @@ class SettingsReader:
         return self.parsed(name, parse, default)
 
     def finish(self) -> None:
-        """Misconfigured, with every problem noted, if there are any."""
+        """Raise Misconfigured if any problem was noted. The error names them all."""
         if self._problems:
-            raise Misconfigured("App settings to put right: " + " ".join(dict.fromkeys(self._problems)))
+            raise Misconfigured("App settings are wrong. " + " ".join(dict.fromkeys(self._problems)))
 
 
 def _shown(value: str) -> str:
-    """A value as an error may quote it: whatever could be a secret in the wrong place is only described."""
-    if len(value) > 100 or _SECRET_LOOKING.search(value) or "@" in value:
-        return f"{len(value)} characters that are not shown here"
+    """Return the value as an error may quote it. A value that may be a secret in the wrong place is not quoted."""
+    if len(value) > LONGEST_SHOWN or _SECRET_LOOKING.search(value) or "@" in value:
+        return _hidden(value)
     return repr(value)
+
+
+def _hidden(value: str) -> str:
+    return f"wrong ({len(value)} characters, hidden because they may be a secret)"

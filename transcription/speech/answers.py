@@ -1,7 +1,7 @@
 """The service's JSON → an `Answer`.
 
-Nothing in it is taken on trust: an answer that was cut off, or that is none at all, is an error that may pass, never
-an empty transcript. Sources: the API's reference ("Sample responses"), and what users report beside it: times as
+Nothing in the JSON is trusted. An answer that was cut off, or that is something else altogether, is a retryable error
+and never an empty transcript. Sources: the API's reference ("Sample responses"), and what users report: times as
 strings, no `DisplayText` in detailed answers, `Success` without words.
 """
 
@@ -14,12 +14,12 @@ from typing import Any
 from transcription.errors import Retryable
 from transcription.transcript.model import Alternative, Json, Phrase, Word
 
-TICKS = 10_000_000  # per second: `Offset` and `Duration` count 100 ns
+TICKS = 10_000_000  # per second; `Offset` and `Duration` count units of 100 ns
 
 SUCCESS = "Success"
-NO_MATCH = "NoMatch"  # speech, but no words of that language
+NO_MATCH = "NoMatch"  # speech, but no words of the language
 INITIAL_SILENCE = "InitialSilenceTimeout"
-BABBLE = "BabbleTimeout"  # noise only
+BABBLE = "BabbleTimeout"  # only noise
 
 OMISSION = "Omission"  # a word of the reference text that was not spoken
 SCORES = {
@@ -33,10 +33,9 @@ SCORES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the service made of one clip. Times are seconds from the clip's start.
+    """The service's answer to one clip. Times are seconds from the clip's start.
 
-    `phrase` is None where there are no words; `covered` is the end of what the service listened to, as far as it says
-    so.
+    `phrase` is None if there are no words. `covered` is the end of the audio that the answer accounts for.
     """
 
     status: str
@@ -44,7 +43,10 @@ class Answer:
     covered: float
 
     def clamped(self, seconds: float) -> "Answer":
-        """The same for a clip of that length: nothing in it lies beyond, and text without a duration covers it all."""
+        """Return the same answer for a clip of `seconds`: all its times lie within the clip.
+
+        Text without a duration lasts until its last word ends, or until the clip ends if it has no words.
+        """
         phrase, covered = self.phrase, min(self.covered, seconds)
         if phrase:
             words = tuple(word.clamped(seconds) for word in phrase.words)
@@ -56,7 +58,10 @@ class Answer:
 
 
 def parse(body: bytes) -> Answer:
-    """Retryable: not an answer, or the service's own failure."""
+    """Return the answer in this JSON.
+
+    Raises Retryable if it is not an answer, or says that the service failed.
+    """
     try:
         answer = json.loads(body)
         status = str(answer["RecognitionStatus"])
@@ -72,7 +77,10 @@ def parse(body: bytes) -> Answer:
 
 
 def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
-    """The first entry of NBest is the service's choice, whatever confidence the others show."""
+    """Return the phrase, or None if there are no words.
+
+    The first entry of NBest is the service's choice, even if another one has a higher confidence.
+    """
     best, *others = answer.get("NBest") or [{}]
     text = _text(answer, "DisplayText") or _text(best, "Display")
     if not text:
@@ -99,14 +107,17 @@ def _word(word: Json) -> Word:
 
 
 def _pronunciation(best: Json, words: Sequence[Json]) -> Json | None:
-    """The scores of an assessment, in the document's shape; None where none was asked for."""
+    """Return the scores of an assessment in the document's shape, or None if there was no assessment."""
     overall = _scores(best)
     scored = [_scored_word(word) for word in words if _scores(word) or _assessed(word).get("ErrorType")]
     return {**overall, **({"words": scored} if scored else {})} or None
 
 
 def _scored_word(word: Json) -> Json:
-    """One word with what it was made of, as fine as the service says: omitted words have no times."""
+    """Return one word with its scores, syllables and phonemes, as far as the service has them.
+
+    Omitted words have no times.
+    """
     scored = {"word": _text(word, "Word") or "", **_scores(word), **_times(word)}
     if error := _text(_assessed(word), "ErrorType"):
         scored["errorType"] = error
@@ -118,15 +129,16 @@ def _scored_word(word: Json) -> Json:
 
 
 def _scored_phoneme(phoneme: Json) -> Json:
-    """Where asked for, with the phonemes that it may have sounded like."""
-    alternatives = _assessed(phoneme).get("NBestPhonemes")
-    spoken = [{"phoneme": _text(other, "Phoneme"), "score": _number(other, "Score")} for other in alternatives or ()]
-    return {**_named(phoneme, "Phoneme"), **({"nBestPhonemes": spoken} if spoken else {})}
+    """Return one phoneme with its scores and, if they were requested, the phonemes that it sounded like."""
+    candidates = _assessed(phoneme).get("NBestPhonemes") or ()
+    scored = [{"phoneme": _text(other, "Phoneme"), "score": _number(other, "Score")} for other in candidates]
+    return {**_named(phoneme, "Phoneme"), **({"nBestPhonemes": scored} if scored else {})}
 
 
 def _named(part: Json, *names: str) -> Json:
-    named = {name.lower(): text for name in names if (text := _text(part, name))}  # only some locales have names
-    return {**named, **_scores(part), **_times(part)}
+    """Return a syllable or phoneme with its scores, times and names. The service names them for some locales only."""
+    texts = {name.lower(): text for name in names if (text := _text(part, name))}
+    return {**texts, **_scores(part), **_times(part)}
 
 
 def _scores(part: Json) -> Json:
@@ -135,7 +147,10 @@ def _scores(part: Json) -> Json:
 
 
 def _assessed(part: Json) -> Json:
-    """The REST API has scores beside the words, the Speech SDK's JSON in an object of their own."""
+    """Return `part` with its scores as direct members.
+
+    The REST API has them there already. The Speech SDK's JSON has them in an object of their own.
+    """
     return {**part, **(part.get("PronunciationAssessment") or {})}
 
 
@@ -149,7 +164,10 @@ def _seconds(values: Mapping[str, Any], name: str) -> float:
 
 
 def _number(values: Mapping[str, Any], name: str) -> float:
-    """A number, which the service may write as a string. ValueError: one that JSON could not hold."""
+    """Return a number that the service may have written as a string.
+
+    Raises ValueError if JSON cannot hold it.
+    """
     number = float(values[name])
     if not math.isfinite(number):
         raise ValueError(name)
@@ -157,7 +175,7 @@ def _number(values: Mapping[str, Any], name: str) -> float:
 
 
 def _confidence(values: Mapping[str, Any]) -> float | None:
-    """What is no confidence is left out: the words are worth having without."""
+    """Return the confidence, or None if it makes no sense: the words are useful without it."""
     try:
         confidence = _number(values, "Confidence")
     except (ValueError, KeyError, TypeError):
@@ -166,6 +184,9 @@ def _confidence(values: Mapping[str, Any]) -> float | None:
 
 
 def _text(values: Mapping[str, Any], name: str) -> str | None:
-    """A text that can be written as UTF-8: JSON can hold half of a character."""
+    """Return a text without surrounding blanks, or None if there is none.
+
+    JSON can hold half of a surrogate pair, which UTF-8 cannot. It becomes a question mark.
+    """
     value = values.get(name)
     return value.strip().encode("utf-8", "replace").decode() if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""Limits the requests that this process has in flight, and decides which recording sends next."""
+"""Limits the requests that this process has in flight, and decides which recording sends the next one."""
 
 import threading
 from collections import Counter
@@ -11,8 +11,9 @@ from transcription.clock import Budget
 class FairLimiter:
     """A fair limit on concurrent requests.
 
-    A free place goes to the recording with the fewest requests in flight, then to the longest waiter. So a long
-    recording delays a short one by one request at most, and still gets every place that nobody else wants.
+    A free place goes to the recording with the fewest requests in flight. Among equals, it goes to the one that has
+    waited longest. So a long recording delays a short one by one request at most, and still gets every place that
+    nobody else needs.
     """
 
     def __init__(self, places: int) -> None:
@@ -38,7 +39,9 @@ class FairLimiter:
             self._admit()
         try:
             if not ticket.admitted.wait(timeout=max(0.0, budget.left())):
-                raise budget.exhausted("Nothing was sent: the app was at its own limit of requests in flight.")
+                raise budget.exhausted(
+                    "This clip was not sent: the app had reached its own limit of requests in flight."
+                )
             yield
         finally:
             self._leave(ticket)

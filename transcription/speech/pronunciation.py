@@ -1,8 +1,8 @@
-"""Pronunciation assessment: what a recording's metadata asks for → the header that asks the service for it.
+"""Pronunciation assessment: a recording's metadata → the header that requests it from the service.
 
-The parameters are those of the API's reference ("Pronunciation assessment parameters") and of Microsoft's own samples
-for it. They are checked here because the service ignores what it does not understand, and an uploader would look for
-scores that never come.
+The parameters are those of the API's reference ("Pronunciation assessment parameters") and of Microsoft's samples. They
+are checked here because the service ignores parameters that it does not understand. Without the check, an uploader
+would look in vain for scores.
 """
 
 import base64
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from transcription.errors import InvalidOption
 
 HEADER = "Pronunciation-Assessment"
-LONGEST_ASSESSED = 30.0  # seconds in one request, which is all there may be: scores of parts cannot be joined
+LONGEST_ASSESSED = 30.0  # seconds; the limit of one request, and scores of several cannot be joined
 
 _REFERENCE_TEXT = "ReferenceText"
 _SWITCH = ("False", "True")
@@ -27,20 +27,24 @@ _CHOICES = {
     "EnableProsodyAssessment": _SWITCH,
     "PhonemeAlphabet": ("SAPI", "IPA"),
 }
-_FORMS = {"NBestPhonemeCount": (r"[1-9][0-9]?", "a whole number from 1"), "ScenarioId": (r"[\w-]{1,64}", "a GUID")}
-_SPELLED = {name.casefold(): name for name in (_REFERENCE_TEXT, *_CHOICES, *_FORMS)}
+_PATTERNS = {
+    "NBestPhonemeCount": (r"[1-9][0-9]?", "a whole number from 1 to 99"),
+    "ScenarioId": (r"[\w-]{1,64}", "a GUID"),
+}
+_SPELLINGS = {name.casefold(): name for name in (_REFERENCE_TEXT, *_CHOICES, *_PATTERNS)}
 
 
 def requested(metadata: Mapping[str, str]) -> dict[str, str] | None:
-    """The header's parameters that `reference_text` or `pronunciation` ask for, both percent-encoded; None without.
+    """Return the parameters that the metadata requests, or None if it requests no assessment.
 
-    InvalidOption: they ask for what there is not.
+    `reference_text` is just a text. `pronunciation` is a JSON object of parameters. Both are percent-encoded.
+    Raises InvalidOption if they cannot be read or are not supported.
     """
     text, parameters = (metadata.get(name, "").strip() for name in ("reference_text", "pronunciation"))
     if text and parameters:
         raise InvalidOption(
-            "The metadata has both reference_text and pronunciation: set one of them. The text can be the latter's "
-            f"{_REFERENCE_TEXT}."
+            "The metadata has both reference_text and pronunciation. Set one of them. "
+            f"To set other parameters too, put the text into pronunciation as {_REFERENCE_TEXT}."
         )
     if text:
         return _checked({_REFERENCE_TEXT: _decoded("reference_text", text)})
@@ -48,7 +52,7 @@ def requested(metadata: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def header(parameters: Mapping[str, str]) -> str:
-    """The value of HEADER: base64 of JSON in UTF-8."""
+    """Return the value of HEADER: base64 of JSON in UTF-8."""
     return base64.b64encode(json.dumps(parameters, ensure_ascii=False).encode()).decode()
 
 
@@ -56,7 +60,9 @@ def _decoded(name: str, value: str) -> str:
     try:
         return unquote(value, errors="strict")
     except UnicodeDecodeError:
-        raise InvalidOption(f"The metadata's {name} is not percent-encoded UTF-8.") from None
+        raise InvalidOption(
+            f"The metadata's {name} is not percent-encoded UTF-8. Encode it as UTF-8, then percent-encode it."
+        ) from None
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -66,22 +72,25 @@ def _object(text: str) -> dict[str, Any]:
         parameters = None
     if not isinstance(parameters, dict):
         raise InvalidOption(
-            "The metadata's pronunciation is no percent-encoded JSON object such as %7B%22ReferenceText%22:%22Hi%22%7D."
+            "The metadata's pronunciation is not a percent-encoded JSON object. "
+            "Use one such as %7B%22ReferenceText%22:%22Hi%22%7D."
         )
     return parameters
 
 
 def _checked(given: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters as the service spells them."""
+    """Return the parameters with names and values as the service spells them."""
     checked: dict[str, str] = {}
-    for name, value in given.items():
-        spelled = _SPELLED.get(name.casefold())
-        if spelled is None:
-            known = ", ".join(_SPELLED.values())
-            raise InvalidOption(f"There is no pronunciation parameter {name!r:.40}: it may be {known}.")
-        checked[spelled] = _value(spelled, value)
+    for given_name, value in given.items():
+        name = _SPELLINGS.get(given_name.casefold())
+        if name is None:
+            supported = ", ".join(_SPELLINGS.values())
+            raise InvalidOption(f"There is no pronunciation parameter {given_name!r:.40}. Use {supported}.")
+        checked[name] = _value(name, value)
     if _REFERENCE_TEXT not in checked:
-        raise InvalidOption(f"The metadata's pronunciation lacks {_REFERENCE_TEXT}, the text that was to be read.")
+        raise InvalidOption(
+            f"The metadata's pronunciation lacks {_REFERENCE_TEXT}. Set it to the text that was to be read aloud."
+        )
     return checked
 
 
@@ -89,15 +98,17 @@ def _value(name: str, value: Any) -> str:
     text = value.strip() if isinstance(value, str) else json.dumps(value)  # true and "True" are both in use
     if name == _REFERENCE_TEXT:
         if not isinstance(value, str) or not text:
-            raise InvalidOption(f"The pronunciation parameter {name} has no text.")
+            raise InvalidOption(
+                f"The pronunciation parameter {name} has no text. Set it to the text that was to be read aloud."
+            )
         return text
-    if name in _FORMS:
-        form, may_be = _FORMS[name]
-        if re.fullmatch(form, text):
+    if name in _PATTERNS:
+        pattern, expected = _PATTERNS[name]
+        if re.fullmatch(pattern, text):
             return text
     else:
-        may_be = ", ".join(_CHOICES[name])
+        expected = "one of " + ", ".join(_CHOICES[name])
         for choice in _CHOICES[name]:
             if choice.casefold() == text.casefold():
                 return choice
-    raise InvalidOption(f"The pronunciation parameter {name} is {text!r:.40}: it may be {may_be}.")
+    raise InvalidOption(f"The pronunciation parameter {name} is {text!r:.40}. Use {expected}.")
