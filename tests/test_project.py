@@ -1,4 +1,4 @@
-"""Files that must say the same: the settings in the code, the sample, the README; the limits in host.json."""
+"""Checks that files agree: the settings in the code, the sample and the README, and the limits in host.json."""
 
 import json
 import re
@@ -23,24 +23,25 @@ def read(path: str) -> str:
     return (PROJECT / path).read_text()
 
 
-def test_the_sample_has_every_setting() -> None:
+def test_the_sample_settings_have_every_setting() -> None:
     sample = json.loads(read("local.settings.sample.json"))["Values"]
     assert set(sample) - {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AudioStorage"} == settings_in_code()
 
 
-def test_the_samples_values_are_the_defaults() -> None:
+def test_the_values_in_the_sample_settings_are_the_defaults() -> None:
     sample = json.loads(read("local.settings.sample.json"))["Values"]
-    shown = {name: value for name, value in sample.items() if not value.startswith("<") and name in settings_in_code()}
-    plain = app_settings(AudioStorage=sample["AudioStorage"])
-    assert Settings.read({**plain, **shown}) == Settings.read(plain)
+    names = settings_in_code()
+    values = {name: value for name, value in sample.items() if not value.startswith("<") and name in names}
+    required = app_settings(AudioStorage=sample["AudioStorage"])
+    assert Settings.read({**required, **values}) == Settings.read(required)
 
 
-def test_the_readme_has_every_setting() -> None:
+def test_the_readme_lists_every_setting() -> None:
     listed = set(re.findall(r"^\| `([A-Z_]+)` \|", read("README.md"), re.MULTILINE))
     assert settings_in_code() <= listed
 
 
-def test_a_recordings_budget_ends_before_the_host_ends_the_function() -> None:
+def test_the_budget_of_a_recording_ends_before_the_hosts_timeout() -> None:
     hours, minutes, seconds = map(int, json.loads(read("host.json"))["functionTimeout"].split(":"))
     timeout = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     assert timeout == timedelta(minutes=FUNCTION_TIMEOUT_MINUTES)

@@ -1,8 +1,8 @@
 """Makes `phrases.flac` and `phrases.json`: short phrases of four voices with the true time of every word.
 
-Run by hand, on a machine with Debian's `flite` and `libflite1`; tests read the two files and need neither. flite's
-command prints phone ends but not which word they belong to, so its library is asked: it keeps both in one utterance.
-The ends of statistical voices (slt, rms, awb) are exact to 5 ms, those of the diphone voice (kal16) to some 10 ms.
+Run it by hand, on a machine with Debian's `flite` and `libflite1`. The tests read the two files and need neither.
+It calls the library because the command `flite` prints the ends of phones without their words.
+Word times are exact to 5 ms for the statistical voices (slt, rms, awb), and to 10 ms for the diphone voice (kal16).
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import numpy as np
 
 HERE = Path(__file__).parent
 SAMPLE_RATE = 16_000
-CONTEXT = 0.03  # s kept around a phrase: the vocoder's fade at its end
+CONTEXT = 0.03  # seconds kept around a phrase; the vocoder fades out at its end
 
 PHRASES = {
     "slt": [
@@ -96,7 +96,7 @@ class _Wave(ctypes.Structure):
 
 
 class Flite:
-    """The few calls of libflite that give a phrase's samples and its words' ends."""
+    """The calls of libflite that return a phrase's samples and its word times."""
 
     def __init__(self) -> None:
         self._lib = ctypes.CDLL("libflite.so.1", mode=ctypes.RTLD_GLOBAL)
@@ -117,15 +117,17 @@ class Flite:
         self._lib.flite_init()
 
     def voice(self, name: str) -> int:
+        """Return a pointer to the voice."""
         register = getattr(ctypes.CDLL(f"libflite_cmu_us_{name}.so.1"), f"register_cmu_us_{name}")
         register.restype, register.argtypes = ctypes.c_void_p, [ctypes.c_char_p]
         return int(register(None))
 
     def say(self, text: str, voice: int) -> tuple[np.ndarray, list[tuple[str, float, float]]]:
+        """Return the samples, and text, start and end in seconds of each word."""
         utterance = self._lib.flite_synth_text(text.encode(), voice)
         wave = self._lib.utt_wave(utterance).contents
         if (wave.sample_rate, wave.num_channels) != (SAMPLE_RATE, 1):
-            raise ValueError(f"a voice of {wave.sample_rate} Hz")
+            raise ValueError(f"The voice has {wave.sample_rate} Hz. Use one with {SAMPLE_RATE} Hz.")
         pcm = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).copy()
         return pcm, list(self._words(utterance))
 

@@ -1,4 +1,4 @@
-"""How reliable it is, in numbers: the bars of `docs/reliability.md`, each run many times against real storage.
+"""Measures reliability: the bars of `docs/reliability.md`, each run many times against real storage.
 
-`python -m tests.soak` (or `make soak`) runs the full numbers, `--quick` a share of each. Nothing here needs pytest.
+`python -m tests.soak` (or `make soak`) runs all of it, `--quick` a small share of each bar. Nothing here needs pytest.
 """

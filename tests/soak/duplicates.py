@@ -1,4 +1,4 @@
-"""The same uploads, announced again and again and in any order: one right document each, paid for once."""
+"""Delivers several events for each upload, in random order: one right document each, paid for once."""
 
 import random
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from tests.soak.harness import Content, Harness, SoakApp, contents, in_turn
+from tests.soak.harness import Content, Harness, SoakApp, make_contents, upload_all
 from tests.soak.report import Result, Tally
 from transcription.transcriber import Transcriber
 
@@ -18,14 +18,15 @@ AT_ONCE = 16
 
 
 class _Passes:
-    """How often a recording went to the service, and how often two events of one upload overlapped before it was done:
-    the second cannot know that the first will end well.
+    """Counts how often a recording went to the service, and how often two events of one upload overlapped.
+
+    An overlapping event may cost another pass: it cannot know that the first one will succeed.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: Counter[str] = Counter()
-        self._done: set[str] = set()
+        self._finished: set[str] = set()
         self.overlapping = 0
         self.made = 0
 
@@ -33,41 +34,41 @@ class _Passes:
     def counted(self) -> Iterator[None]:
         transcribe = Transcriber.transcribe
 
-        def one_more(*arguments: Any) -> Any:
+        def counted_transcribe(*arguments: Any) -> Any:
             with self._lock:
                 self.made += 1
             return transcribe(*arguments)
 
-        with mock.patch.object(Transcriber, "transcribe", one_more):
+        with mock.patch.object(Transcriber, "transcribe", counted_transcribe):
             yield
 
     def begin(self, name: str) -> None:
-        """An event that begins while another one of its upload has not ended yet, the first of all left out."""
+        """Note that an event begins. It overlaps if another one is running and none has ended yet."""
         with self._lock:
-            if name not in self._done and self._running[name]:
+            if name not in self._finished and self._running[name]:
                 self.overlapping += 1
             self._running[name] += 1
 
     def end(self, name: str) -> None:
         with self._lock:
             self._running[name] -= 1
-            self._done.add(name)
+            self._finished.add(name)
 
 
 def run(harness: Harness) -> Result:
-    found, recognizer = contents(8)
-    uploads = harness.number(500, 40)
+    contents, recognizer = make_contents(8)
+    count = harness.number(500, 40)
     with harness.app(recognizer) as app:
-        given = in_turn(app, [f"{number}.wav" for number in range(uploads)], found)
-        events = [name for name in given for _ in range(EVENTS)]
+        uploads = upload_all(app, [f"{number}.wav" for number in range(count)], contents)
+        events = [name for name in uploads for _ in range(EVENTS)]
         random.Random(5).shuffle(events)
-        return _deliver(app, given, events)
+        return _deliver(app, uploads, events)
 
 
-def _deliver(app: SoakApp, given: dict[str, Content], events: list[str]) -> Result:
+def _deliver(app: SoakApp, uploads: dict[str, Content], events: list[str]) -> Result:
     tally, passes, job = Tally(BAR, len(events)), _Passes(), app.job()
 
-    def event(name: str) -> str | None:
+    def deliver_event(name: str) -> str | None:
         passes.begin(name)
         try:
             tries = app.deliver(lambda: job, name)
@@ -76,16 +77,17 @@ def _deliver(app: SoakApp, given: dict[str, Content], events: list[str]) -> Resu
         return f"{name} took {tries} tries" if tries > 1 else None
 
     with passes.counted():
-        tally.each(event, events, AT_ONCE)
-    wrong = [problem for name, content in given.items() if (problem := app.right(name, content))]
-    wrong += app.strangers(set(given), kinds=())
-    made = passes.made
-    if made > len(given) + passes.overlapping:
-        wrong.append(f"{made} Speech passes for {len(given)} uploads and {passes.overlapping} overlapping starts")
-    for problem in wrong:
-        tally.ran(problem)
+        tally.run_each(deliver_event, events, AT_ONCE)
+    problems = [problem for name, content in uploads.items() if (problem := app.problem(name, content))]
+    problems += app.unexpected_outputs(set(uploads), kinds=())
+    if passes.made > len(uploads) + passes.overlapping:
+        problems.append(
+            f"{passes.made} Speech passes for {len(uploads)} uploads and {passes.overlapping} overlapping starts"
+        )
+    for problem in problems:
+        tally.count(problem)
     documents = len(app.documents())
     return tally.result(
-        f"{len(given)} uploads × {EVENTS} events: {documents} documents, {made} Speech passes,"
+        f"{len(uploads)} uploads × {EVENTS} events: {documents} documents, {passes.made} Speech passes,"
         f" {passes.overlapping} overlapping starts"
     )

@@ -1,4 +1,4 @@
-"""One long recording, and then many short ones: they do not wait for it, and it gets through as well."""
+"""Runs many short recordings next to a long one: they do not wait for it, and it finishes as well."""
 
 import threading
 
@@ -10,46 +10,47 @@ from tests.support.app import murmur, wav
 
 BAR = "long and short side by side"
 LATENCY = 0.5  # seconds that the service takes for a clip
-PLACES = 8
-CLIP = murmur(0.8) + bytes(32_000 * 13 // 10)  # a clip of its own: the silence behind it is long enough
+CONCURRENCY = 8  # requests in flight
+CLIP = murmur(0.8) + bytes(32_000 * 13 // 10)  # the silence is long enough to end the clip
+LONG = "fr-FR/long.wav"
 
 
 def run(harness: Harness) -> Result:
     clips, shorts = harness.number(150, 32), harness.number(50, 10)
     tally = Tally(BAR, shorts + 1)
     with harness.app(Script(hello_world), latency=lambda _: LATENCY) as app:
-        job = app.job(SPEECH_MAX_CONCURRENT_REQUESTS=str(PLACES))
-        app.upload("fr-FR/long.wav", wav(CLIP * clips))
+        job = app.job(SPEECH_MAX_CONCURRENT_REQUESTS=str(CONCURRENCY))
+        app.upload(LONG, wav(CLIP * clips))
         names = [f"{number}.wav" for number in range(shorts)]
         for name in names:
             app.upload(name, wav(murmur(0.8)))
-        long = threading.Thread(target=job.run, args=(app.audio.container_name, "fr-FR/long.wav"))
+        long = threading.Thread(target=job.run, args=(app.audio.container_name, LONG))
         long.start()
         while not app.requests:
             threading.Event().wait(0.01)
 
-        def short(name: str) -> str | None:
+        def run_short(name: str) -> str | None:
             job.run(app.audio.container_name, name)
             status = app.read(name)["status"]
             return None if status == "Succeeded" else f"{name}: {status}"
 
-        tally.each(short, names, at_once=shorts)
-        done = _answered(app)
+        tally.run_each(run_short, names, at_once=shorts)
+        answered = _answered_clips(app)
         long.join()
-        tally.ran(_wrong(app, done, clips))
+        tally.count(_problem(app, answered, clips))
     return tally.result(
-        f"{clips} clips, then {shorts} recordings of one, {PLACES} in flight: the last short one done when {done} of"
-        f" {clips} were"
+        f"{clips} clips, then {shorts} recordings of one, {CONCURRENCY} in flight: {answered} of {clips} were answered"
+        " when the last short one finished"
     )
 
 
-def _answered(app: SoakApp) -> int:
-    """Clips of the long recording that have an answer."""
+def _answered_clips(app: SoakApp) -> int:
+    """Return how many clips of the long recording have an answer."""
     return sum(request.ended > 0 and request.query["language"] == "fr-FR" for request in list(app.endpoint.received))
 
 
-def _wrong(app: SoakApp, done: int, clips: int) -> str | None:
-    document = app.read("fr-FR/long.wav")
+def _problem(app: SoakApp, answered: int, clips: int) -> str | None:
+    document = app.read(LONG)
     if document["status"] != "Succeeded" or len(document["phrases"]) != clips:
-        return f"the long one: {document['status']}, {len(document['phrases'])} phrases"
-    return f"{done} of {clips} were done before the last short one" if 2 * done >= clips else None
+        return f"the long recording: {document['status']}, {len(document['phrases'])} phrases"
+    return f"{answered} of {clips} clips were answered before the last short one" if 2 * answered >= clips else None

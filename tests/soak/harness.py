@@ -1,4 +1,4 @@
-"""What every bar stands on: real storage, an endpoint that knows the words, and a host's way of delivering."""
+"""The base of every bar: real storage, an endpoint that knows the words, and deliveries like the host's."""
 
 import json
 import sys
@@ -18,23 +18,22 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
-from local.speech import SpeechEndpoint
-from local.speech.recognizer import Recognizer as Hearing
+from local.progress import say
+from local.speech import Recognizer, SpeechEndpoint
 from local.tools import worker_python
 from tests.soak.canaries import SPEECH_KEY, Canaries
-from tests.soak.report import say
+from tests.support import truth
 from tests.support.app import App, FakeClock, check_document, spoken, wav
 from tests.support.speech_corpus import compose
-from tests.support.truth import Recognizer
 from transcription.job import Job
 from transcription.storage.names import output_name
 from transcription.storage.transcripts import CAPTION_TYPES
 
-TRIES = 5  # the host's, after which the message is on the poison queue
+TRIES = 5  # of the host; then it puts the message on the poison queue
 
 
 class FastClock(FakeClock):
-    """Time that passes `speed` times as fast: waits take place, side by side as they would, but are short."""
+    """A clock that runs `speed` times as fast as real time. Waits take place, also in parallel, but are short."""
 
     def __init__(self, speed: float) -> None:
         super().__init__()
@@ -53,77 +52,86 @@ class FastClock(FakeClock):
 
 @dataclass(frozen=True)
 class Content:
-    """A recording and the words that are in it."""
+    """A recording and the words in it."""
 
     wav: bytes
     words: tuple[str, ...]
 
 
-def contents(count: int, seconds: float = 5.0) -> tuple[list[Content], Recognizer]:
-    """Different recordings of a few clips each, and the recogniser that knows them."""
+def make_contents(count: int, seconds: float = 5.0) -> tuple[list[Content], truth.Recognizer]:
+    """Return different recordings of a few clips each, and the recogniser that knows them."""
     recordings = [compose((0.9, 1.1), None, seconds, seed) for seed in range(count)]
-    found = [
+    contents = [
         Content(wav(recording.pcm), tuple(word for text, _, _ in recording.words for word in spoken(text)))
         for recording in recordings
     ]
-    return found, Recognizer(recordings)
+    return contents, truth.Recognizer(recordings)
 
 
 class SoakApp(App):
-    """A app whose secrets are canaries, and that can tell whether a document is right."""
+    """An app whose secrets are canaries, and that checks its own outputs."""
 
     canaries: Canaries
 
-    def right(self, name: str, content: Content, etag: str | None = None) -> str | None:
-        """What is wrong with the document of `name`; None where it is the right one, of that content."""
+    def problem(self, name: str, content: Content, etag: str | None = None) -> str | None:
+        """Return the problem with the document of `name`, or None if it has all words of this content.
+
+        With `etag`, the document must also belong to the upload with that ETag.
+        """
         try:
             document = self.read(name)
         except ResourceNotFoundError:
             return f"{name!r:.80}: no document"
         if etag and document["source"]["etag"] != etag:
-            return f"{name!r:.80}: the document is of other content"
+            return f"{name!r:.80}: the document belongs to another upload"
         if document["status"] != "Succeeded":
             return f"{name!r:.80}: {document['status']} {document.get('error')} {document['gaps']}"
         if tuple(spoken(document["text"])) != content.words:
-            return f"{name!r:.80}: said to be Succeeded with other words: {document['text']!r}"
+            return f"{name!r:.80}: Succeeded with other words: {document['text']!r}"
         return None
 
     def read(self, name: str) -> Any:
-        """The upload's document, held against the schema and searched for secrets."""
+        """Return the upload's document, after a check against the schema and a search for secrets.
+
+        Raises ResourceNotFoundError if there is none.
+        """
         body = self.transcripts.download_blob(output_name(name)).readall()
-        self.canaries.look(body.decode(), "a document")
+        self.canaries.search(body.decode(), "a document")
         document = json.loads(body)
         check_document(document)
         return document
 
-    def captions_wrong(self, name: str) -> str | None:
-        """None where the captions are there, and are those of the document."""
+    def captions_problem(self, name: str) -> str | None:
+        """Return None if the captions exist and match the document."""
         captions = self.transcripts.download_blob(output_name(name, "vtt")).readall().decode()
-        shown = " ".join(line for line in captions.splitlines()[1:] if line and "-->" not in line)
-        return None if shown.split() == self.read(name)["text"].split() else f"{name!r:.80}: other captions: {shown}"
+        text = " ".join(line for line in captions.splitlines()[1:] if line and "-->" not in line)
+        return None if text.split() == self.read(name)["text"].split() else f"{name!r:.80}: other captions: {text}"
 
     def etag(self, name: str) -> str:
-        """Of the upload that is there."""
+        """Return the current upload's ETag, without quotes."""
         return str(self.audio.get_blob_client(name).get_blob_properties().etag).strip('"')
 
-    def strangers(self, names: set[str], kinds: tuple[str, ...] = tuple(CAPTION_TYPES)) -> list[str]:
-        """Blobs that belong to none of these uploads."""
-        ours = {output_name(name, kind) for name in names for kind in ("json", *kinds)}
-        return [name for name in self.documents() if name not in ours]
+    def unexpected_outputs(self, names: set[str], kinds: tuple[str, ...] = tuple(CAPTION_TYPES)) -> list[str]:
+        """Return the outputs that belong to none of these uploads."""
+        expected = {output_name(name, kind) for name in names for kind in ("json", *kinds)}
+        return [name for name in self.documents() if name not in expected]
 
     def deliver(self, job: Callable[[], Job], name: str, tries: int = TRIES) -> int:
-        """As the host does: again at once after each failure. How many tries it took; more than `tries`: given up."""
+        """Run the job like the host, which tries again at once after each failure.
+
+        Return the number of the try that succeeded, or `tries + 1` if none did.
+        """
         for number in range(1, tries + 1):
             try:
                 job().run(self.audio.container_name, name)
-            except Exception:  # noqa: BLE001  # whatever it is, the host tries again
-                self.canaries.look(traceback.format_exc(), "an exception")
+            except Exception:  # noqa: BLE001  # the host tries again after any error
+                self.canaries.search(traceback.format_exc(), "an exception")
             else:
                 return number
         return tries + 1
 
     def message(self, name: str, etag: str) -> bytes:
-        """What the host puts on the poison queue."""
+        """Return a message like the host's on the poison queue."""
         return json.dumps(
             {
                 "Type": "BlobTrigger",
@@ -138,7 +146,7 @@ class SoakApp(App):
 
 @dataclass(frozen=True)
 class Harness:
-    """`quick`: a share of each bar, for every run of the tests."""
+    """The storage and the size of a run. `quick` means a small share of each bar."""
 
     connection: str
     canaries: Canaries
@@ -148,21 +156,21 @@ class Harness:
         return quick if self.quick else full
 
     @contextmanager
-    def app(self, hearing: Hearing, clock: FakeClock | None = None, **endpoint: Any) -> Iterator[SoakApp]:
-        """Containers of its own and an endpoint that hears what `hearing` does; what is left is searched."""
+    def app(self, recognizer: Recognizer, clock: FakeClock | None = None, **endpoint: Any) -> Iterator[SoakApp]:
+        """Yield an app with its own containers and an endpoint, and search its outputs for secrets at the end."""
         with (
-            SpeechEndpoint(hearing, key=SPEECH_KEY, **endpoint) as speech,
+            SpeechEndpoint(recognizer, key=SPEECH_KEY, **endpoint) as speech,
             BlobServiceClient.from_connection_string(self.connection) as service,
         ):
             app = SoakApp(service, self.connection, speech, clock or FakeClock(), uuid.uuid4().hex[:12])
             app.canaries = self.canaries
             app.environ["AZURE_SPEECH_KEY"] = SPEECH_KEY
             yield app
-            self._search(app)
+            self._search_outputs(app)
             app.remove()
 
     def shared_access(self) -> str:
-        """The same storage, opened by a SAS instead of the account's key."""
+        """Return a connection string for the same storage, with a SAS instead of the account key."""
         signature = generate_account_sas(
             ACCOUNT,
             ACCOUNT_KEY,
@@ -175,26 +183,26 @@ class Harness:
         endpoints = [part for part in self.connection.split(";") if "Endpoint=" in part]
         return ";".join([*endpoints, f"SharedAccessSignature={signature}"])
 
-    def _search(self, app: SoakApp) -> None:
-        """All captions and what else nobody has read yet, with the metadata of everything."""
+    def _search_outputs(self, app: SoakApp) -> None:
+        """Search the captions, and the names and metadata of all outputs. `read` has searched the documents."""
         for blob in app.transcripts.list_blobs(include=["metadata"]):
-            self.canaries.look(f"{blob.name} {blob.metadata}", "a document's name and metadata")
+            self.canaries.search(f"{blob.name} {blob.metadata}", "a document's name and metadata")
             if not blob.name.endswith(".json"):
                 text = app.transcripts.download_blob(blob.name).readall()
-                self.canaries.look(text.decode(errors="replace"), "captions")
+                self.canaries.search(text.decode(errors="replace"), "captions")
 
 
-def in_turn(app: SoakApp, names: list[str], contents: list[Content]) -> dict[str, Content]:
-    """Uploads the contents under the names, one after another."""
-    given = {name: contents[number % len(contents)] for number, name in enumerate(names)}
-    for name, content in given.items():
+def upload_all(app: SoakApp, names: list[str], contents: list[Content]) -> dict[str, Content]:
+    """Upload one of the contents, in turn, under each name. Return name → content."""
+    uploads = {name: contents[number % len(contents)] for number, name in enumerate(names)}
+    for name, content in uploads.items():
         app.upload(name, content.wav)
-    return given
+    return uploads
 
 
 def app_process() -> tuple[Path, str]:
-    """The Python and the mode of a process with the app: Microsoft's worker code, where there is a Python for that."""
+    """Return the Python and the mode of a worker process: Microsoft's worker code, if there is a Python for it."""
     if python := worker_python():
         return python, "runtime"
-    say("  No Python 3.13 (set PYTHON313): the functions are called plainly")
+    say("  No Python 3.13 found (set PYTHON313), so the functions run without Microsoft's worker code.")
     return Path(sys.executable), "plain"

@@ -1,7 +1,8 @@
-"""Files that are broken or made to do harm, by number, the same each time; and a process that reads them.
+"""Files that are broken or made to do harm, and a process that reads them as the app does.
 
-`python -m tests.soak.hostile KIND FIRST STOP STEP` reads those of them, as the app does, and prints a line each:
-number, seconds, MB, what came of it. It is a process of its own so that a crash is seen as one.
+The files are numbered, and a number always gives the same file. `python -m tests.soak.hostile KIND FIRST STOP STEP`
+reads some of them and prints a line for each: number, seconds, peak memory in MB, outcome. It is a process of its own,
+so a crash is seen as one.
 """
 
 import io
@@ -14,13 +15,13 @@ from contextlib import closing
 from functools import cache
 from pathlib import Path
 
-from tests.soak.report import say
+from local.progress import say
 from tests.support.hostile_files import BOMBS, playlists
 from tests.support.recordings import FORMATS, SPEECH, encode_as
 from transcription.audio.recording import open_recording
 from transcription.errors import Final
 
-LONGEST_AUDIO = 2 * 3600 * 32_000  # bytes of samples: MAX_AUDIO_MINUTES, where the app stops to read
+LONGEST_AUDIO = 2 * 3600 * 32_000  # bytes of samples; the app stops after MAX_AUDIO_MINUTES
 HEAD_BYTES = 4096
 MAGIC = (
     *(b"RIFF\0\0\0\0WAVEfmt ", b"RF64", b"riff", b"FORM", b"caff", b".snd", b"fLaC", b"OggS\0\2", b"ID3\4\0\0"),
@@ -43,7 +44,7 @@ def cut(content: bytes, dice: random.Random) -> bytes:
 
 
 def flipped(content: bytes, dice: random.Random) -> bytes:
-    """Some bits in a hundred thousand, up to one in a hundred."""
+    """Flip some bits: from one per 100,000 bytes to one per 100 bytes."""
     damaged = bytearray(content)
     for _ in range(max(1, int(len(content) * 10 ** dice.uniform(-5, -2)))):
         damaged[dice.randrange(len(damaged))] ^= 1 << dice.randrange(8)
@@ -51,7 +52,7 @@ def flipped(content: bytes, dice: random.Random) -> bytes:
 
 
 def overwritten(content: bytes, dice: random.Random) -> bytes:
-    """A stretch of noise or zeros."""
+    """Overwrite up to 5 kB with noise or zeros."""
     start, length = dice.randrange(len(content)), dice.randrange(1, 5000)
     noise = dice.randbytes(length) if dice.random() < 0.5 else bytes(length)
     return content[:start] + noise + content[start + length :]
@@ -69,7 +70,7 @@ def shuffled(content: bytes, dice: random.Random) -> bytes:
 
 
 def nasty_numbers(content: bytes, dice: random.Random) -> bytes:
-    """Sizes, counts and rates in its head that are absurd."""
+    """Put absurd sizes, counts and rates into the head of the file."""
     damaged = bytearray(content)
     for _ in range(dice.randrange(1, 6)):
         at = dice.randrange(max(1, min(len(damaged), HEAD_BYTES) - 4))
@@ -93,7 +94,7 @@ def harmful() -> Mapping[str, bytes]:
 
 
 def files() -> list[str]:
-    """Every harmful file, and every format with every damage."""
+    """Return the names of all files: those made to do harm, and every format with every kind of damage."""
     return [*harmful(), *(f"{name}, {damage.__name__}" for name in FORMATS for damage in DAMAGE)]
 
 
@@ -106,7 +107,7 @@ def file(number: int) -> bytes:
 
 
 def header(number: int) -> bytes:
-    """The first bytes of a file: of a known format and damaged, of two of them, or of none."""
+    """Return the damaged beginning of a file: of one format, of two joined together, or a signature and noise."""
     dice = random.Random(number)
     if dice.random() < 0.3:
         return dice.choice(MAGIC) + dice.randbytes(dice.randrange(3000))
@@ -122,13 +123,13 @@ KINDS: Mapping[str, Callable[[int], bytes]] = {"files": file, "headers": header}
 
 
 def read(content: bytes) -> str:
-    """As the app does: to its end, or to the longest recording that is taken. A Final error is an answer."""
-    got = 0
+    """Read to the end, or to the longest supported recording, and return the outcome."""
+    size = 0
     try:
         with closing(open_recording(io.BytesIO(content), len(content))) as recording:
             for block in recording.blocks():
-                got += len(block)
-                if got > LONGEST_AUDIO:
+                size += len(block)
+                if size > LONGEST_AUDIO:
                     return "too long"
     except Final:
         return "refused"
@@ -136,7 +137,7 @@ def read(content: bytes) -> str:
 
 
 def peak_megabytes() -> int:
-    """Of this program: what getrusage tells counts the process that started it too."""
+    """Return the peak memory of this program. getrusage would include the process that started it."""
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
 

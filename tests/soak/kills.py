@@ -1,4 +1,4 @@
-"""The worker process is killed at random moments; the host delivers again. Nothing is missing and nothing torn."""
+"""Kills the worker process at random moments: the host delivers again, and every document is complete."""
 
 import logging
 import os
@@ -14,20 +14,20 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from local.host import StandInHost, listener, scan
 from local.tools import PROJECT
-from tests.soak.harness import Content, Harness, SoakApp, app_process, contents
+from tests.soak.harness import Content, Harness, SoakApp, app_process, make_contents
 from tests.soak.report import Result, Tally
 from transcription.storage.names import output_name
 
 BAR = "killed and delivered again"
-UPLOADS = 2  # on their way at each kill
-LATENCY = 0.15  # seconds that the service takes for a clip, so that a recording is under way for about half a second
-LONGEST_WORK = 0.9  # seconds from the upload on within which the process is killed
+UPLOADS = 2  # before each kill
+LATENCY = 0.15  # seconds that the service takes for a clip; a recording then takes about half a second
+LONGEST_DELAY = 0.9  # seconds from the upload to the kill
 WAIT_SECONDS = 60.0
 POLL_SECONDS = 0.05  # instead of the host's half second
 
 
-class _Lost(logging.Handler):
-    """Counts the deliveries that ended with the process."""
+class _LostDeliveries(logging.Handler):
+    """Counts the deliveries that ended with the process, from the host's log."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -38,34 +38,34 @@ class _Lost(logging.Handler):
 
 
 def run(harness: Harness) -> Result:
-    """Two hosts side by side: most of a round is waiting for a process to start."""
+    """Run two hosts in parallel, because most of the time goes into starting processes."""
     kills, lanes = harness.number(100, 3), 2
-    tally, lost = Tally(BAR, kills), _Lost()
-    found, recognizer = contents(4)
+    tally, lost = Tally(BAR, kills), _LostDeliveries()
+    contents, recognizer = make_contents(4)
     log = logging.getLogger("local.host")
     log.addHandler(lost)
 
-    def lane(number: int) -> None:
+    def run_lane(number: int) -> None:
         with harness.app(recognizer, latency=lambda _: LATENCY) as app, host(app) as running:
             killer = Killer(running)
             turns = range(number, kills, lanes)
-            tally.each(lambda turn: killed(app, killer, turn, found), turns, at_once=1)
-            if strangers := app.strangers(set(app.audio.list_blob_names())):
-                tally.ran(f"{strangers} belong to nothing")
+            tally.run_each(lambda turn: kill_at_work(app, killer, turn, contents), turns, at_once=1)
+            if outputs := app.unexpected_outputs(set(app.audio.list_blob_names())):
+                tally.count(f"{outputs} belong to no upload")
 
     with (
         mock.patch.object(listener, "POLL_SECONDS", POLL_SECONDS),
         mock.patch.object(scan, "POLL_SECONDS", POLL_SECONDS),
         ThreadPoolExecutor(lanes) as pool,
     ):
-        list(pool.map(lane, range(lanes)))
+        list(pool.map(run_lane, range(lanes)))
     log.removeHandler(lost)
-    return tally.result(f"{kills} SIGKILLs with {UPLOADS} uploads each: {lost.count} deliveries died and came again")
+    return tally.result(f"{kills} SIGKILLs with {UPLOADS} uploads each: {lost.count} deliveries were lost and repeated")
 
 
 @contextmanager
 def host(app: SoakApp) -> Iterator[StandInHost]:
-    """The app as it is deployed."""
+    """Yield a host that runs the app as it is deployed."""
     python, mode = app_process()
     settings = {
         "PATH": os.environ["PATH"],
@@ -80,7 +80,7 @@ def host(app: SoakApp) -> Iterator[StandInHost]:
 
 
 class Killer:
-    """Kills each process once: a dead one is there until the host needs the next."""
+    """Kills each worker process once. The host replaces a dead one only when it needs the next."""
 
     def __init__(self, running: StandInHost) -> None:
         self._running = running
@@ -89,26 +89,29 @@ class Killer:
     def kill(self) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while (process := self._running.worker_pid) in (None, self._killed):
-            assert time.monotonic() < deadline, "there is no process to kill"
+            assert time.monotonic() < deadline, "The host started no new worker process to kill."
             time.sleep(POLL_SECONDS / 5)
         assert process
         os.kill(process, signal.SIGKILL)
         self._killed = process
 
 
-def killed(app: SoakApp, killer: Killer, turn: int, found: list[Content]) -> str | None:
-    given = {f"{turn}-{number}.wav": found[(turn + number) % len(found)] for number in range(UPLOADS)}
-    etags = {name: app.upload(name, content.wav) for name, content in given.items()}
-    time.sleep(random.Random(turn).uniform(0, LONGEST_WORK))
+def kill_at_work(app: SoakApp, killer: Killer, turn: int, contents: list[Content]) -> str | None:
+    """Upload, kill the worker, wait for the documents, and return the problems with them, if any."""
+    uploads = {f"{turn}-{number}.wav": contents[(turn + number) % len(contents)] for number in range(UPLOADS)}
+    etags = {name: app.upload(name, content.wav) for name, content in uploads.items()}
+    time.sleep(random.Random(turn).uniform(0, LONGEST_DELAY))
     killer.kill()
     deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline and not all(done(app, name, etag) for name, etag in etags.items()):
+    while time.monotonic() < deadline and not all(has_document(app, name, etag) for name, etag in etags.items()):
         time.sleep(POLL_SECONDS)
-    wrong = [app.right(name, content, etags[name]) or app.captions_wrong(name) for name, content in given.items()]
-    return "; ".join(filter(None, wrong)) or None
+    problems = [
+        app.problem(name, content, etags[name]) or app.captions_problem(name) for name, content in uploads.items()
+    ]
+    return "; ".join(filter(None, problems)) or None
 
 
-def done(app: SoakApp, name: str, etag: str) -> bool:
+def has_document(app: SoakApp, name: str, etag: str) -> bool:
     try:
         properties = app.transcripts.get_blob_client(output_name(name)).get_blob_properties()
     except ResourceNotFoundError:

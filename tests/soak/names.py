@@ -1,4 +1,4 @@
-"""Names of uploads: one name, one output, and the document holds the true name."""
+"""Checks that every name of an upload has outputs of its own, and that the document holds the true name."""
 
 from hypothesis import given, settings
 
@@ -17,50 +17,53 @@ RECORDING = wav(murmur(0.2))
 
 
 def run(harness: Harness) -> Result:
-    chosen, count = LISTED[:: harness.number(1, 5)], harness.number(2000, 200)
-    generated = made(count)
-    every = [*LISTED, *generated]
-    made_up = {output_name(name).removesuffix(".json") for name in every}.difference(every)  # to meet another's output
-    tally = Tally(BAR, len(LISTED) + count + len(made_up) + len(chosen))
-    taken: dict[str, str] = {}
-    tally.each(lambda name: one_output(name, taken), [*every, *made_up], at_once=1)
+    uploaded, count = LISTED[:: harness.number(1, 5)], harness.number(2000, 200)
+    generated = generate(count)
+    all_names = [*LISTED, *generated]
+    # These names would collide if an output were simply the upload's name with `.json` added.
+    colliding = {output_name(name).removesuffix(".json") for name in all_names}.difference(all_names)
+    tally = Tally(BAR, len(LISTED) + count + len(colliding) + len(uploaded))
+    owners: dict[str, str] = {}  # output → upload
+    tally.run_each(lambda name: output_problem(name, owners), [*all_names, *colliding], at_once=1)
     with harness.app(Script(hello_world)) as app:
         job = app.job()
-        stored = [name for name in chosen if is_reachable(name)]
-        tally.each(lambda name: told(app, job, name), stored, at_once=4)
+        reachable = [name for name in uploaded if is_reachable(name)]
+        tally.run_each(lambda name: document_problem(app, job, name), reachable, at_once=4)
         documents = len(app.documents())
-        if documents != len(stored):
-            tally.ran(f"{documents} documents for {len(stored)} uploads")
+        if documents != len(reachable):
+            tally.count(f"{documents} documents for {len(reachable)} uploads")
     return tally.result(
-        f"{len(LISTED)} chosen, {len(generated)} generated and {len(made_up)} made up to meet their outputs:"
-        f" {len(taken)} outputs of {len(set(taken.values()))} names; {len(stored)} uploaded: {documents} documents"
+        f"{len(LISTED)} chosen, {len(generated)} generated and {len(colliding)} made to collide with their outputs:"
+        f" {len(owners)} outputs of {len(set(owners.values()))} names; {len(reachable)} uploaded: {documents} documents"
     )
 
 
-def made(count: int) -> list[str]:
-    found: set[str] = set()
+def generate(count: int) -> list[str]:
+    """Return up to `count` different names, the same each time."""
+    generated: set[str] = set()
 
     @settings(max_examples=3 * count, deadline=None, derandomize=True, database=None)
     @given(names())
     def collect(name: str) -> None:
-        found.add(name)
+        generated.add(name)
 
     collect()
-    return sorted(found)[:count]
+    return sorted(generated)[:count]
 
 
-def one_output(name: str, taken: dict[str, str]) -> str | None:
-    """Each kind of output is this name's only, and can itself be a blob's name."""
+def output_problem(name: str, owners: dict[str, str]) -> str | None:
+    """Return the problem with the outputs of this name, if any: each must be unique and a valid blob name."""
     for kind in ("json", *CAPTION_TYPES):
         output = output_name(name, kind)
-        if taken.setdefault(output, name) != name:
-            return f"{name!r:.80} and {taken[output]!r:.80} have one output"
+        if owners.setdefault(output, name) != name:
+            return f"{name!r:.80} and {owners[output]!r:.80} have the same output"
         if len(output.encode("utf-16-le")) // 2 > LONGEST_NAME or (is_reachable(name) and not is_reachable(output)):
-            return f"{name!r:.80} has an output that is no blob's name"
+            return f"{name!r:.80} has an output that is not a valid blob name"
     return None
 
 
-def told(app: SoakApp, job: Job, name: str) -> str | None:
+def document_problem(app: SoakApp, job: Job, name: str) -> str | None:
+    """Upload, deliver, and return the problem with the document, if any. It must hold the upload's true name."""
     app.upload(name, RECORDING)
     tries = app.deliver(lambda: job, name)
     document = app.read(name)

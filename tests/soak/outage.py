@@ -1,4 +1,4 @@
-"""Minutes in which the service answers 503 or 429 and nothing else: waited out, and nothing is given up."""
+"""Lets the service answer nothing but 503 or 429 for a minute: the app waits it out and gives up on nothing."""
 
 import itertools
 import threading
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from local.speech import Fault
-from tests.soak.harness import Content, FastClock, Harness, SoakApp, contents, in_turn
+from tests.soak.harness import Content, FastClock, Harness, SoakApp, make_contents, upload_all
 from tests.soak.report import Result, Tally
 
 BAR = "60 s of 503 and 429"
-SECONDS = 60.0
-SPEED = 60.0  # times as fast as outside
-AT_ONCE = 16  # the host's maxDegreeOfParallelism: who comes later meets no outage any more
+OUTAGE_SECONDS = 60.0  # of the app's clock
+SPEED = 60.0  # of the app's clock, relative to real time
+AT_ONCE = 16  # the host's maxDegreeOfParallelism; uploads after these would not meet the outage
 ANSWERS = (
     ("503", [Fault.status(503)]),
     ("429", [Fault.status(429)]),
@@ -24,48 +24,49 @@ ANSWERS = (
 
 
 def run(harness: Harness) -> Result:
-    found, recognizer = contents(4)
-    outages, uploads = harness.number(4, 1), harness.number(AT_ONCE, 8)
-    tally = Tally(BAR, len(ANSWERS) * outages * uploads)
+    contents, recognizer = make_contents(4)
+    outages, count = harness.number(4, 1), harness.number(AT_ONCE, 8)
+    tally = Tally(BAR, len(ANSWERS) * outages * count)
     calls = 0
-    for what, faults in ANSWERS * outages:
+    for label, faults in ANSWERS * outages:
         with harness.app(recognizer, FastClock(SPEED)) as app:
-            given = in_turn(app, [f"{what} {number}.wav" for number in range(uploads)], found)
-            with out_of_order(app, faults):
-                tally.each(lambda name: wrong(app, name, given[name]), given, uploads)  # noqa: B023  # it ends in here
+            uploads = upload_all(app, [f"{label} {number}.wav" for number in range(count)], contents)
+            with outage(app, faults):
+                tally.run_each(lambda name: problem(app, name, uploads[name]), uploads, count)  # noqa: B023  # runs here
             calls += app.requests
     return tally.result(
-        f"{outages * uploads} recordings each under 503, under 429 and under both: {tally.failed} poisoned;"
+        f"{outages * count} recordings each under 503, under 429 and under both: {tally.failed} poisoned;"
         f" {calls} Speech calls"
     )
 
 
-def wrong(app: SoakApp, name: str, content: Content) -> str | None:
+def problem(app: SoakApp, name: str, content: Content) -> str | None:
+    """Deliver one upload and return the problem, if any. It must meet the outage and need only one delivery."""
     job = app.job()
     tries = app.deliver(lambda: job, name)
-    if problem := app.right(name, content):
-        return problem
+    if wrong := app.problem(name, content):
+        return wrong
     document = app.read(name)
-    met = document["recognition"]["requests"] > len(document["phrases"])
-    return f"{name} took {tries} deliveries, outage met: {met}" if tries > 1 or not met else None
+    met_outage = document["recognition"]["requests"] > len(document["phrases"])
+    return f"{name}: {tries} deliveries, met the outage: {met_outage}" if tries > 1 or not met_outage else None
 
 
 @contextmanager
-def out_of_order(app: SoakApp, faults: list[Fault]) -> Iterator[None]:
-    """For SECONDS of the app's clock from now on, and from then on no more."""
-    over = threading.Event()
-    ends = app.clock.monotonic() + SECONDS
+def outage(app: SoakApp, faults: list[Fault]) -> Iterator[None]:
+    """Answer every request with one of the faults, for OUTAGE_SECONDS from now."""
+    stopping = threading.Event()
+    ends = app.clock.monotonic() + OUTAGE_SECONDS
     turns = itertools.cycle(faults)
 
     def feed() -> None:
-        while app.clock.monotonic() < ends and not over.is_set():
+        while app.clock.monotonic() < ends and not stopping.is_set():
             while len(app.endpoint.faults) < 4 * AT_ONCE:
                 app.endpoint.faults.append(next(turns))
-            over.wait(0.002)
+            stopping.wait(0.002)
         app.endpoint.faults.clear()
 
     feeder = threading.Thread(target=feed, daemon=True)
     feeder.start()
     yield
-    over.set()
+    stopping.set()
     feeder.join()

@@ -1,4 +1,4 @@
-"""What a bar counts, and the table in which all of them are printed."""
+"""Counts the runs of a bar, and prints the table of all bars."""
 
 import threading
 import time
@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
+from local.progress import say
+
 Item = TypeVar("Item")
 
-SHOWN = 5  # failures of one bar that are printed; the rest are counted
+MOST_FAILURES_PRINTED = 5  # of one bar; the rest are only counted
+PROGRESS_LINES = 5  # of one bar
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Result:
 
 
 class Tally:
-    """Counts what one bar has run, from any thread, and tells of its progress."""
+    """Counts the runs of one bar, from any thread, and prints its progress."""
 
     def __init__(self, bar: str, total: int) -> None:
         self.bar = bar
@@ -33,50 +36,46 @@ class Tally:
         self._total = total
         self._started = time.monotonic()
         self._lock = threading.Lock()
-        self._step = max(1, total // 5)
+        self._step = max(1, total // PROGRESS_LINES)
         say(f"{bar}: {total} to run …")
 
-    def ran(self, wrong: str | None = None) -> None:
-        """One more was run; `wrong` says what was not as it should be."""
+    def count(self, problem: str | None = None) -> None:
+        """Count one more run. It failed if there is a problem."""
         with self._lock:
             self._ran += 1
-            if wrong:
+            if problem:
                 self.failed += 1
-                if self.failed <= SHOWN:
-                    say(f"  FAILED {self.bar}: {wrong}")
+                if self.failed <= MOST_FAILURES_PRINTED:
+                    say(f"  FAILED {self.bar}: {problem}")
             if self._ran % self._step == 0 and self._ran < self._total:
                 say(f"  {self.bar}: {self._ran} of {self._total}, {time.monotonic() - self._started:.0f} s")
 
-    def each(self, work: Callable[[Item], str | None], items: Iterable[Item], at_once: int) -> None:
-        """`work` tells what is wrong, if anything; an exception that it did not expect is wrong as well."""
+    def run_each(self, work: Callable[[Item], str | None], items: Iterable[Item], at_once: int) -> None:
+        """Count `work(item)` for each item. `work` returns the problem, if any; an exception is a problem as well."""
 
-        def one(item: Item) -> None:
+        def run_one(item: Item) -> None:
             try:
-                self.ran(work(item))
-            except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, and the others are run
-                self.ran(f"{item!r:.120}: {type(error).__name__}: {error!s:.300}")
+                self.count(work(item))
+            except Exception as error:  # noqa: BLE001  # whatever it is, count it and run the others
+                self.count(f"{item!r:.120}: {type(error).__name__}: {error!s:.300}")
 
         with ThreadPoolExecutor(at_once) as pool:
-            list(pool.map(one, items))
+            list(pool.map(run_one, items))
 
     def result(self, note: str) -> Result:
-        """What was to run and did not has failed, or a bar that never got to its work would look well."""
+        """Return the bar's line of the table. Runs that never took place count as failed."""
         for _ in range(self._total - self._ran):
-            self.ran("not run at all")
+            self.count("did not run")
         seconds = time.monotonic() - self._started
         say(f"{self.bar}: {self._ran} run, {self.failed} failed, {seconds:.0f} s ({note})")
         return Result(self.bar, self._ran, self.failed, note, seconds)
 
 
 def table(results: Sequence[Result]) -> str:
-    """In Markdown, as the reliability page has it."""
+    """Return the table in Markdown, as `docs/reliability.md` has it."""
     lines = ["| bar | ran | failed | note |", "|---|---|---|---|"]
     lines += [
         f"| {result.bar} | {result.ran:,} | {result.failed:,} | {result.note}; {result.seconds:.0f} s |"
         for result in results
     ]
     return "\n".join(lines)
-
-
-def say(line: str) -> None:
-    print(line, flush=True)

@@ -1,4 +1,4 @@
-"""Everything that a network does to an exchange, at every moment of it: no word is lost and none is made up."""
+"""Breaks connections in every way and at every moment of an exchange: no word is lost, and none is invented."""
 
 import os
 import ssl
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from tests.soak.harness import Content, FastClock, Harness, SoakApp, contents
+from tests.soak.harness import Content, FastClock, Harness, SoakApp, make_contents
 from tests.soak.report import Result, Tally
 from tests.support.broken_exchange import AFTER, BEFORE, DURING, SocketFault
 from tests.support.fault_proxy import FaultProxy
@@ -40,32 +40,37 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "429": ALWAYS,
     "late": ALWAYS,
 }
-PATIENCE = 4.0  # seconds for which the clients wait here, so that a stall need not last minutes
-STALL, DELAY, REFUSAL = 6.0, 0.5, 0.1  # seconds
+TIMEOUT = 4.0  # seconds, of all clients here; a stall then need not last minutes
+STALL = 6.0  # seconds; longer than the clients wait
+DELAY = 0.5  # seconds; shorter than the clients wait
+REFUSAL = 0.1  # seconds
 METHODS = ("GET", "PUT", "HEAD")
 
 
 @dataclass(frozen=True)
 class Case:
+    """One fault on one side. `number` selects the recording, the request and other details."""
+
     side: str
     kind: str
     when: str
     number: int
 
     def fault(self, clips: int) -> SocketFault:
-        """Of a recording of so many clips."""
-        late = STALL if self.number % 2 else DELAY  # for nobody any more, or in time
+        """Return the fault for a recording of so many clips."""
+        late = STALL if self.number % 2 else DELAY  # after the client has given up, or in time
         seconds = {"stall": STALL, "refuse": REFUSAL, "late": late}.get(self.kind, DELAY)
         kind = "answered" if self.kind.isdigit() else self.kind
         if self.side != "storage":
             return SocketFault(kind, self.when, "POST", self.number % clips, seconds, self.answer(), echo=True)
-        methods = METHODS[:2] if kind == "wrong length" else METHODS  # of a HEAD, there is no body to have one
+        methods = METHODS[:2] if kind == "wrong length" else METHODS  # the answer to HEAD has no body
         method = methods[self.number % len(methods)]
-        skip = 0 if method == "GET" else self.number // len(methods) % 2  # one read, and two or more of the others
+        # A run makes one GET, but two or more PUTs and HEADs.
+        skip = 0 if method == "GET" else self.number // len(methods) % 2
         return SocketFault(kind, self.when, method, skip, seconds, self.answer(), echo=True)
 
     def answer(self) -> bytes:
-        """Sent ahead of the server's own."""
+        """Return an answer that is sent before the server's own: an error, or a transcript of something else."""
         if self.kind.isdigit():
             wait = b"Retry-After: 1\r\n" if self.number % 2 else b""
             wait += b"Connection: close\r\n" if self.number // 2 % 2 else b""
@@ -75,7 +80,7 @@ class Case:
 
 
 def cases(harness: Harness) -> list[Case]:
-    """The rarest of them first, so that the slow ones are not all at the end."""
+    """Return one case of each kind, then the next of each, so that slow and fast ones alternate."""
     return [
         Case(side, kind, when, number)
         for number in range(harness.number(20, 1))
@@ -87,30 +92,30 @@ def cases(harness: Harness) -> list[Case]:
 
 
 def run(harness: Harness) -> Result:
-    found, recognizer = contents(4, 7.0)
-    every = cases(harness)
-    with authority() as tls, impatient(), harness.app(recognizer, FastClock(20)) as app:
+    contents, recognizer = make_contents(4, 7.0)
+    all_cases = cases(harness)
+    with authority() as tls, short_timeouts(), harness.app(recognizer, FastClock(20)) as app:
         storages = [harness.shared_access(), harness.connection]
-        clips = [undisturbed(app, content) for content in found]
-        tally = Tally(BAR, len(every))
-        tried = Counts()
+        clips = [clips_of(app, content) for content in contents]
+        tally = Tally(BAR, len(all_cases))
+        totals = Totals()
 
-        def one(case: Case) -> str | None:
-            at = case.number % len(found)
-            return meet(app, case, found[at], clips[at], tls, storages[case.number % 2], tried)
+        def run_case(case: Case) -> str | None:
+            index = case.number % len(contents)
+            return problem_with(case, app, contents[index], clips[index], tls, storages[case.number % 2], totals)
 
-        tally.each(one, every, AT_ONCE)
-        if tried.met < len(every):
-            tally.ran(f"{len(every) - tried.met} faults took place nowhere")
-    kinds = len({(case.side, case.kind, case.when) for case in every})
+        tally.run_each(run_case, all_cases, AT_ONCE)
+        if totals.met < len(all_cases):
+            tally.count(f"{len(all_cases) - totals.met} faults never took place")
+    kinds = len({(case.side, case.kind, case.when) for case in all_cases})
     return tally.result(
-        f"{kinds} kinds on Speech (plain, TLS) and storage × {len(every) // kinds}, {tried.met} met;"
-        f" {tried.calls} Speech calls for {tried.clips} clips; {tried.again} delivered again"
+        f"{kinds} kinds on Speech (plain, TLS) and storage × {len(all_cases) // kinds}, {totals.met} took place;"
+        f" {totals.calls} Speech calls for {totals.clips} clips; {totals.again} delivered again"
     )
 
 
-class Counts:
-    """What all cases came to, from any thread."""
+class Totals:
+    """Sums over all cases, from any thread."""
 
     def __init__(self) -> None:
         self.met = self.calls = self.clips = self.again = 0
@@ -124,19 +129,19 @@ class Counts:
             self.again += again
 
 
-def undisturbed(app: SoakApp, content: Content) -> int:
-    """How many requests this recording takes where all is well."""
-    name = f"undisturbed {hash(content)}"
+def clips_of(app: SoakApp, content: Content) -> int:
+    """Return how many requests this recording takes without faults."""
+    name = f"without faults {hash(content)}"
     app.upload(name, content.wav)
     app.run(name)
-    assert app.right(name, content) is None
+    assert app.problem(name, content) is None
     return int(app.read(name)["recognition"]["requests"])
 
 
-def meet(
-    app: SoakApp, case: Case, content: Content, clips: int, tls: ssl.SSLContext, connection: str, tried: Counts
+def problem_with(
+    case: Case, app: SoakApp, content: Content, clips: int, tls: ssl.SSLContext, connection: str, totals: Totals
 ) -> str | None:
-    """One recording with one fault on its way; what is wrong in the end."""
+    """Transcribe one recording with one fault on the way, and return the problem in the end, if any."""
     name = f"{case.side} {case.kind} {case.when} {case.number}.wav"
     app.upload(name, content.wav)
     with ExitStack() as proxies:
@@ -151,7 +156,7 @@ def meet(
             "AudioStorage": connection,
             "AZURE_SPEECH_ENDPOINT": f"{'https://localhost' if 'TLS' in case.side else 'http://127.0.0.1'}"
             f":{to_speech.port}",
-            # A token of the wrong length is refused, once by every clip, and that is no single fault.
+            # Every clip would be refused once for a token of the wrong length, and that is more than one fault.
             "AZURE_SPEECH_AUTH": "token" if case.number % 4 == 1 and case.kind != "wrong length" else "key",
             "TRANSCRIPT_FORMATS": "json,vtt",
         }
@@ -160,23 +165,23 @@ def meet(
         tries = app.deliver(lambda: job, name)
         faulty.clear()
         calls = sum(b"/recognition/" in head for head in to_speech.heads)
-        problem = app.right(name, content)
-        if problem and case.kind == "401" and "Configuration" in problem:  # as it should be: for somebody to mend
+        problem = app.problem(name, content)
+        if problem and case.kind == "401" and "Configuration" in problem:  # right: somebody has to fix it
             tries += app.deliver(lambda: job, name)
-            problem = app.right(name, content)
-        tried.add(faulty.met, calls, clips, tries - 1)
+            problem = app.problem(name, content)
+        totals.add(faulty.met, calls, clips, tries - 1)
     if problem:
-        return f"{case}: {problem}, {tries} tries; {_seen(app, name, content)}"
+        return f"{case}: {problem}, {tries} tries; {_details(app, name, content)}"
     return f"{case}: {calls} Speech calls for {clips} clips" if calls > 2 * clips else None
 
 
-def _seen(app: SoakApp, name: str, content: Content) -> str:
-    """Where it went wrong: whether storage holds what was uploaded, and how much of what the endpoint got is of it."""
+def _details(app: SoakApp, name: str, content: Content) -> str:
+    """Return details of a failure: does storage hold the recording, and which parts of it did the endpoint receive."""
     stored = app.audio.download_blob(name).readall() == content.wav
     ids = app.read(name).get("recognition", {}).get("connectionIds", [])
-    heard = [request for request in list(app.endpoint.received) if request.query.get("X-ConnectionId") in ids]
-    parts = [(len(request.audio), content.wav.find(request.audio[44:]), request.status) for request in heard]
-    return f"stored as uploaded: {stored}; received (bytes, place, status): {parts}"
+    requests = [request for request in list(app.endpoint.received) if request.query.get("X-ConnectionId") in ids]
+    parts = [(len(request.audio), content.wav.find(request.audio[44:]), request.status) for request in requests]
+    return f"stored as uploaded: {stored}; received (bytes, position, status): {parts}"
 
 
 def address(url: str) -> tuple[str, int]:
@@ -187,14 +192,14 @@ def address(url: str) -> tuple[str, int]:
 
 
 def through(connection: str, proxy: FaultProxy) -> str:
-    """The same storage account by way of the proxy."""
+    """Return a connection string for the same storage, through the proxy."""
     _, port = address(connection.partition("BlobEndpoint=")[2])
     return connection.replace(f":{port}/", f":{proxy.port}/")
 
 
 @contextmanager
 def authority() -> Iterator[ssl.SSLContext]:
-    """For `localhost`, trusted as an app behind a private authority trusts it: by REQUESTS_CA_BUNDLE."""
+    """Yield TLS for `localhost` from a private authority, which the app trusts through REQUESTS_CA_BUNDLE."""
     context, issuer = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trustme.CA()
     issuer.issue_cert("localhost").configure_cert(context)
     with tempfile.TemporaryDirectory() as folder:
@@ -205,17 +210,17 @@ def authority() -> Iterator[ssl.SSLContext]:
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
-    """The app's own limits, in seconds instead of minutes."""
-    quick: dict[str, Any] = {
+def short_timeouts() -> Iterator[None]:
+    """Shorten the app's own timeouts from minutes to seconds."""
+    options: dict[str, Any] = {
         "initial_backoff": 0,
         "increment_base": 0.1,
         "random_jitter_range": 0,
-        "connection_timeout": PATIENCE,
-        "read_timeout": PATIENCE,
+        "connection_timeout": TIMEOUT,
+        "read_timeout": TIMEOUT,
     }
     with (
-        mock.patch.multiple(client, CONNECT_SECONDS=PATIENCE, SILENT_SECONDS=PATIENCE, LONGEST_EXCHANGE=5 * PATIENCE),
-        mock.patch.dict(account.CLIENT_OPTIONS, quick),
+        mock.patch.multiple(client, CONNECT_SECONDS=TIMEOUT, SILENT_SECONDS=TIMEOUT, LONGEST_EXCHANGE=5 * TIMEOUT),
+        mock.patch.dict(account.CLIENT_OPTIONS, options),
     ):
         yield

@@ -1,6 +1,7 @@
-"""Random runs of everything that happens to uploads, found and made smaller by hypothesis: one right document each.
+"""Random sequences of everything that can happen to uploads: in the end, each has one right document.
 
-A crash is a process that dies between two requests to storage: from then on none of its requests is made.
+hypothesis generates the sequences and shrinks those that fail. A crash is simulated: from a random request to storage
+on, the process makes no more requests.
 """
 
 import contextlib
@@ -17,17 +18,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from infra import redrive
+from local.progress import say
 from local.speech import Fault
-from tests.soak.harness import TRIES, Content, FastClock, Harness, SoakApp, contents
-from tests.soak.report import Result, Tally, say
+from tests.soak.harness import TRIES, Content, FastClock, Harness, SoakApp, make_contents
+from tests.soak.report import Result, Tally
 from tests.support.app import spoken
 
 BAR = "stateful random runs"
 STEPS = 30
-LEAST_STEPS = 200 * STEPS  # in all, though not every run has as many
+LEAST_STEPS = 200 * STEPS  # of all runs together; many runs have fewer than STEPS
 NAMES = ("a.wav", "fr-FR/b.wav", "c")
-SPEED = 2000.0  # times as fast as outside: the waits between tries take milliseconds
-MOST_REQUESTS = 9  # of one run to storage; the process dies before one of them
+SPEED = 2000.0  # of the app's clock; the waits between tries then take milliseconds
+MOST_REQUESTS = 9  # to storage before a crash; a whole run makes no more
 FAULTS: dict[str, list[Fault]] = {
     "503": [Fault.status(503)] * 3,
     "429": [Fault.status(429, headers={"Retry-After": "2"})],
@@ -38,36 +40,37 @@ FAULTS: dict[str, list[Fault]] = {
     "error": [Fault.document({"RecognitionStatus": "Error"})],
     "late": [Fault.slow(0.02)],
 }
-TRULY_FINAL = {"RequestRefused"}  # what a 400 makes of a recording until it is uploaded again
+FINAL_CODES = {"RequestRefused"}  # of a 400; only a new upload helps
 
 
-class Died(BaseException):
-    """The process is gone: nothing of it catches this."""
+class Crash(BaseException):
+    """The end of the process. The app catches no BaseException."""
 
 
 class Counts:
-    steps = examples = 0
+    """Counts over all runs."""
+
+    steps = runs = 0
 
 
 class Uploads(RuleBasedStateMachine):
-    """What is uploaded, what events are on their way, and the documents that must come of them."""
+    """The model: the current uploads, the events on their way, and the documents that are right."""
 
     app: ClassVar[SoakApp]
     contents: ClassVar[list[Content]]
 
     def __init__(self) -> None:
         super().__init__()
-        self.there: dict[str, Content] = {}
-        self.ever: dict[tuple[str, str], Content] = {}
+        self.current: dict[str, Content] = {}
+        self.contents_by_etag: dict[tuple[str, str], Content] = {}  # (name, ETag) → content, of all uploads ever
         self.events: list[str] = []
-        self.refused: set[str] = set()
         self.job = self.app.job(TRANSCRIPT_FORMATS="json,vtt")
 
     @initialize()
     def begin(self) -> None:
-        Counts.examples += 1
-        if Counts.examples % 40 == 0:
-            say(f"  {BAR}: {Counts.examples} runs, {Counts.steps} steps")
+        Counts.runs += 1
+        if Counts.runs % 40 == 0:
+            say(f"  {BAR}: {Counts.runs} runs, {Counts.steps} steps")
         self.app.endpoint.faults.clear()
         for container in (self.app.audio, self.app.transcripts):
             for name in list(container.list_blob_names()):
@@ -75,57 +78,57 @@ class Uploads(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), number=st.integers(0, 3))
     def upload(self, name: str, number: int) -> None:
-        """New, or in place of what is there."""
+        """Upload a new recording or replace one."""
         Counts.steps += 1
         content = self.contents[number]
         etag = self.app.upload(name, content.wav)
-        self.there[name] = self.ever[name, etag] = content
+        self.current[name] = self.contents_by_etag[name, etag] = content
         self.events.append(name)
 
     @rule(name=st.sampled_from(NAMES))
     def delete(self, name: str) -> None:
         Counts.steps += 1
-        if self.there.pop(name, None):
+        if self.current.pop(name, None):
             self.app.audio.delete_blob(name)
 
     @rule(dice=st.randoms(use_true_random=False))
     def deliver(self, dice: random.Random) -> None:
-        """One event on its way; in any order."""
+        """Deliver one of the events on their way, in any order."""
         Counts.steps += 1
         if self.events:
             self._deliver(self.events.pop(dice.randrange(len(self.events))))
 
     @rule(name=st.sampled_from(NAMES))
     def duplicate(self, name: str) -> None:
-        """An event for what may be done, or gone."""
+        """Deliver one more event for an upload that may be finished or gone."""
         Counts.steps += 1
         self._deliver(name)
 
     @rule(name=st.sampled_from(NAMES), requests=st.integers(0, MOST_REQUESTS))
     def crash(self, name: str, requests: int) -> None:
-        """The process dies under it; the host delivers to the next process."""
+        """Let the process crash during a delivery. The host delivers again, to a new process."""
         Counts.steps += 1
-        with contextlib.suppress(Died), dying(requests):
+        with contextlib.suppress(Crash), crashing_after(requests):
             self.job.run(self.app.audio.container_name, name)
         self.job = self.app.job(TRANSCRIPT_FORMATS="json,vtt")
         self.events.append(name)
-        self._sane(name)
+        self._checked_document(name)
 
     @rule(kind=st.sampled_from(sorted(FAULTS)))
     def fault(self, kind: str) -> None:
-        """Meets the next recognitions."""
+        """Let the next requests to the Speech service meet this fault."""
         Counts.steps += 1
         self.app.endpoint.faults.extend(FAULTS[kind])
 
     @rule(name=st.sampled_from(NAMES))
     def give_up(self, name: str) -> None:
-        """The host is out of tries, for whatever reason. A document of what is there by now stays."""
+        """Let the host give up on an upload. A document of the current content must stay."""
         Counts.steps += 1
-        before = self._sane(name)
+        before = self._checked_document(name)
         self.job.abandon(self.app.message(name, "0x8D0"))
-        after = self._sane(name)
-        if before and name in self.there and before["source"]["etag"] == self.app.etag(name):
-            assert after == before, f"{name}: {after} in place of {before}"
+        after = self._checked_document(name)
+        if before and name in self.current and before["source"]["etag"] == self.app.etag(name):
+            assert after == before, f"{name}: {after} replaced {before}"
 
     @rule()
     def redrive(self) -> None:
@@ -133,89 +136,91 @@ class Uploads(RuleBasedStateMachine):
         self._redrive()
 
     def _redrive(self) -> None:
-        """Its copies are new uploads of the same content, with events of their own."""
+        """Run redrive. It copies uploads onto themselves, which gives them new ETags and new events."""
         environ = {name: self.app.environ[name] for name in ("AudioStorage", "AUDIO_CONTAINER", "TRANSCRIPT_CONTAINER")}
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            assert redrive.main([], environ) == 0, said.getvalue()
-        self.app.canaries.look(said.getvalue(), "what redrive says")
-        for name, content in self.there.items():
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            assert redrive.main([], environ) == 0, output.getvalue()
+        self.app.canaries.search(output.getvalue(), "the output of redrive")
+        for name, content in self.current.items():
             etag = self.app.etag(name)
-            if (name, etag) not in self.ever:
-                self.ever[name, etag] = content
+            if (name, etag) not in self.contents_by_etag:
+                self.contents_by_etag[name, etag] = content
                 self.events.append(name)
 
     def _deliver(self, name: str) -> None:
         if self.app.deliver(lambda: self.job, name) > TRIES:
             self.job.abandon(self.app.message(name, "0x8D0"))
-        self._sane(name)
+        self._checked_document(name)
 
-    def _sane(self, name: str) -> Any:
-        """At every moment: whatever document there is, it is one of that upload's contents, and no word of it is
-        wrong. The document, if there is one.
+    def _checked_document(self, name: str) -> Any:
+        """Return the document, or None if there is none.
+
+        At every moment it must belong to some content of that upload and have no wrong words.
         """
         try:
             document = self.app.read(name)
         except ResourceNotFoundError:
             return None
-        content = self.ever[name, document["source"]["etag"]]
+        content = self.contents_by_etag[name, document["source"]["etag"]]
         words = tuple(spoken(document["text"]))
         assert document["status"] != "Succeeded" or words == content.words, f"{name}: {words}"
         assert set(words) <= set(content.words), f"{name}: {words}"
         return document
 
     def teardown(self) -> None:
-        """When all events are delivered, and what failed was delivered again: one right document for each upload."""
+        """Deliver all events, redrive the failures, and check that each upload has one right document."""
         self.app.endpoint.faults.clear()
         while self.events:
             self._deliver(self.events.pop())
         self._redrive()
         while self.events:
             self._deliver(self.events.pop())
-        wrong = [self._wrong(name, content) for name, content in self.there.items()]
-        wrong += self.app.strangers(set(NAMES), kinds=("vtt",))
-        assert not any(wrong), wrong
+        problems = [self._problem(name, content) for name, content in self.current.items()]
+        problems += self.app.unexpected_outputs(set(NAMES), kinds=("vtt",))
+        assert not any(problems), problems
 
-    def _wrong(self, name: str, content: Content) -> str | None:
+    def _problem(self, name: str, content: Content) -> str | None:
         document = self.app.read(name)
         reasons = {document.get("error", {}).get("code"), *(gap["reason"] for gap in document["gaps"])}
-        if reasons & TRULY_FINAL:
-            return None if document["source"]["etag"] == self.app.etag(name) else f"{name}: refused, and of old content"
-        return self.app.right(name, content, self.app.etag(name)) or self.app.captions_wrong(name)
+        if reasons & FINAL_CODES:
+            return None if document["source"]["etag"] == self.app.etag(name) else f"{name}: refused, for old content"
+        return self.app.problem(name, content, self.app.etag(name)) or self.app.captions_problem(name)
 
 
 @contextlib.contextmanager
-def dying(requests: int) -> Iterator[None]:
-    """After so many requests to storage the process makes no more, whoever asks."""
-    send, left = RequestsTransport.send, iter(range(requests))
+def crashing_after(requests: int) -> Iterator[None]:
+    """Raise Crash in place of every request to storage after so many of them, on any thread."""
+    send, remaining = RequestsTransport.send, iter(range(requests))
 
-    def mortal(transport: Any, request: Any, **kwargs: Any) -> Any:
-        if next(left, None) is None:
-            raise Died
+    def send_or_crash(transport: Any, request: Any, **kwargs: Any) -> Any:
+        if next(remaining, None) is None:
+            raise Crash
         return send(transport, request, **kwargs)
 
-    with mock.patch.object(RequestsTransport, "send", mortal):
+    with mock.patch.object(RequestsTransport, "send", send_or_crash):
         yield
 
 
 def run(harness: Harness) -> Result:
-    found, recognizer = contents(4, 4.5)
-    runs = harness.number(250, 6)  # of up to STEPS each
-    Counts.steps = Counts.examples = 0
+    contents, recognizer = make_contents(4, 4.5)
+    runs = harness.number(250, 6)
+    Counts.steps = Counts.runs = 0
     tally = Tally(BAR, runs)
     with harness.app(recognizer, FastClock(SPEED)) as app:
-        Uploads.app, Uploads.contents = app, found
+        Uploads.app, Uploads.contents = app, contents
         problem = _explore(runs)
-        for number in range(max(1, Counts.examples)):
-            tally.ran(problem if number == 0 else None)
+        for number in range(max(1, Counts.runs)):
+            tally.count(problem if number == 0 else None)
         calls = app.requests
     if not harness.quick and Counts.steps < LEAST_STEPS:
-        tally.ran(f"{Counts.steps} steps, and not {LEAST_STEPS}")
-    return tally.result(f"{Counts.steps} steps in {Counts.examples} runs of up to {STEPS}; {calls} Speech calls")
+        tally.count(f"{Counts.steps} steps, fewer than {LEAST_STEPS}")
+    return tally.result(f"{Counts.steps} steps in {Counts.runs} runs of up to {STEPS}; {calls} Speech calls")
 
 
 def _explore(runs: int) -> str | None:
-    asked = settings(
+    """Run the state machine that often, and return the failure with the steps that lead to it, if any."""
+    options = settings(
         max_examples=runs,
         stateful_step_count=STEPS,
         deadline=None,
@@ -225,7 +230,7 @@ def _explore(runs: int) -> str | None:
         phases=[Phase.generate, Phase.shrink],
     )
     try:
-        run_state_machine_as_test(Uploads, settings=asked)
+        run_state_machine_as_test(Uploads, settings=options)
     except AssertionError as error:
         return "\n".join([str(error), *getattr(error, "__notes__", [])])
     return None

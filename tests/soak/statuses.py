@@ -1,4 +1,4 @@
-"""Every status with every Retry-After, plain and over TLS: what is waited, what is tried again, what is final."""
+"""Answers with every status and every Retry-After, plain and over TLS: some are retried after a wait, others final."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,19 +21,22 @@ from transcription.transcript.model import Usage
 
 BAR = "status codes × Retry-After"
 BUDGET = 600.0  # seconds
-PASSING = (408, 429, 500, 502, 503, 504)
+RETRYABLE = (408, 429, 500, 502, 503, 504)
 FINAL: dict[int, type[TranscriptionError]] = {
     401: Misconfigured,
     403: Misconfigured,
     404: Misconfigured,
     **dict.fromkeys((400, 402, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451), RequestRefused),
 }
-BACKOFF = (0.75, 1.25)  # seconds: the first wait and its jitter
+BACKOFF = (0.75, 1.25)  # seconds; the first wait, with its jitter
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`waits`: the least and the most that a status which may pass makes us wait; None: it does not fit the budget."""
+    """A value of Retry-After, and the shortest and the longest wait that it may cause.
+
+    `waits` is None if the wait does not fit into the budget.
+    """
 
     retry_after: str | None
     waits: tuple[float, float] | None
@@ -62,19 +65,18 @@ def cells(clock: FakeClock) -> list[Cell]:
 
 
 def run(harness: Harness) -> Result:
-    every = cells(FakeClock())
-    chosen = every[:: harness.number(1, 3)]
-    statuses = [*PASSING, *FINAL]
-    runs = [(cell, status, secure) for secure in (False, True) for cell in chosen for status in statuses]
-    tally = Tally(BAR, len(runs))
+    chosen = cells(FakeClock())[:: harness.number(1, 3)]
+    statuses = [*RETRYABLE, *FINAL]
+    cases = [(cell, status, secure) for secure in (False, True) for cell in chosen for status in statuses]
+    tally = Tally(BAR, len(cases))
     with services() as clients:
-        tally.each(lambda one: clients[one[2]].wrong(one[0], one[1]), runs, at_once=1)
+        tally.run_each(lambda case: clients[case[2]].problem(case[0], case[1]), cases, at_once=1)
     return tally.result(f"{len(statuses)} codes × {len(chosen)} headers, plain and TLS, as the service's rules say")
 
 
 @dataclass
 class Service:
-    """An endpoint, and a client with a clock of its own."""
+    """An endpoint, and a client with its own clock."""
 
     endpoint: SpeechEndpoint
     clock: FakeClock = field(default_factory=FakeClock)
@@ -84,20 +86,22 @@ class Service:
         self.client = SpeechClient(settings.speech, self.clock)
         self.audio = encoded(murmur(0.2), "wav")
 
-    def wrong(self, cell: Cell, status: int) -> str | None:
+    def problem(self, cell: Cell, status: int) -> str | None:
+        """Send one request that meets this status, and return the problem with the reaction, if any."""
         headers = {} if cell.retry_after is None else {"Retry-After": cell.retry_after}
-        self.clock.__init__()  # type: ignore[misc]  # dates in the cells count from its beginning
+        self.clock.__init__()  # type: ignore[misc]  # start again: the dates in the cells count from there
         self.endpoint.received.clear()
         self.endpoint.faults.append(Fault.status(status, b'{"error": {"message": "no"}}', headers))
         error = self._recognize()
-        waited, asked = self.clock.slept, len(self.endpoint.received)
+        waited, requests = self.clock.slept, len(self.endpoint.received)
         expected: type[Exception] | None = FINAL.get(status)
         waits: tuple[float, float] | None = None
-        if status in PASSING:
+        if status in RETRYABLE:
             expected, waits = (None, cell.waits) if cell.waits else (Exhausted, None)
-        right = type(error) is (expected or type(None)) and asked == (2 if waits else 1)
+        right = type(error) is (expected or type(None)) and requests == (2 if waits else 1)
         right &= len(waited) == 1 and waits[0] <= waited[0] <= waits[1] if waits else not waited
-        return None if right else f"{status} with Retry-After {cell.retry_after!r}: {error!r}, {asked} asked, {waited}"
+        outcome = f"{error!r}, {requests} requests, waits {waited}"
+        return None if right else f"{status} with Retry-After {cell.retry_after!r}: {outcome}"
 
     def _recognize(self) -> TranscriptionError | None:
         try:
@@ -111,8 +115,9 @@ class Service:
 
 @contextmanager
 def services() -> Iterator[dict[bool, Service]]:
-    hearing = Script([Word("hello", 0.0, 0.2)])
+    """Yield a plain service under False, and one with TLS under True."""
+    recognizer = Script([Word("hello", 0.0, 0.2)])
     with authority() as tls, ExitStack() as endpoints:
-        plain = endpoints.enter_context(SpeechEndpoint(hearing, key=SPEECH_KEY))
-        secure = endpoints.enter_context(SpeechEndpoint(hearing, key=SPEECH_KEY, tls=tls))
+        plain = endpoints.enter_context(SpeechEndpoint(recognizer, key=SPEECH_KEY))
+        secure = endpoints.enter_context(SpeechEndpoint(recognizer, key=SPEECH_KEY, tls=tls))
         yield {False: Service(plain), True: Service(secure)}

@@ -1,4 +1,4 @@
-"""A share of what `make soak` runs, of every bar; the full numbers are in docs/reliability.md."""
+"""Runs a small share of every bar of `make soak`. The full numbers are in docs/reliability.md."""
 
 import base64
 import logging
@@ -13,7 +13,7 @@ from tests.soak.canaries import Canaries
 
 @pytest.mark.parametrize("bar", BARS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # cut sockets
-def test_a_share_of_every_bar_is_reached_and_no_secret_is_found(bar: str, azurite: Azurite) -> None:
+def test_a_small_share_of_every_bar_passes_without_leaking_a_secret(bar: str, azurite: Azurite) -> None:
     for result in run([bar], lambda: nullcontext(azurite), quick=True):
         assert result.failed == 0, result
 
@@ -21,7 +21,7 @@ def test_a_share_of_every_bar_is_reached_and_no_secret_is_found(bar: str, azurit
 @pytest.mark.parametrize(
     "form", ["s3/cr+t=", "s3%2Fcr%2Bt%3D", "s3/cr%2Bt%3D", "s3/cr+t", base64.b64encode(b"s3/cr+t=").decode()]
 )
-def test_a_secret_that_is_logged_would_be_found(form: str) -> None:
+def test_a_logged_secret_is_found(form: str) -> None:
     with Canaries().watching() as canaries:
         canaries.add("s3/cr+t=", "a secret")
         logging.getLogger("transcription.speech").debug("the key is %s", form)

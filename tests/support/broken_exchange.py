@@ -1,4 +1,4 @@
-"""One request and its answer over raw sockets, broken on purpose: what `faultproxy` does to an exchange."""
+"""One request and its answer over raw sockets, broken on purpose. `fault_proxy` uses it for each exchange."""
 
 import random
 import re
@@ -10,21 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 BEFORE, DURING, AFTER = "before", "during", "after"
-IDLE_SECONDS = 20.0
+IDLE_SECONDS = 20.0  # then a connection ends
 RECEIVE_BYTES = 64 * 1024
-NO_LINGER = struct.pack("ii", 1, 0)
+NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class SocketFault:
-    """What happens to one exchange, and when: `before` the request's body, `during` it, or `after` it, in place of or
-    in the midst of the answer.
+    """A fault of one exchange.
 
-    `method` and `skip` choose the exchange: the one after so many of that method. `seconds` is how long a stall or a
-    delay lasts, `answer` what is sent instead of the server's answer, where the kind needs one; with `echo` its body is
-    what was asked, secrets and all.
+    `when`: `before` the request's body, `during` it, or `after` it. After it, the fault replaces or cuts the answer.
+    `method` and `skip` choose the exchange: the first of that method, after `skip` others of it.
+    `seconds`: the length of a stall or a delay.
+    `answer`: sent instead of the server's answer, by the kinds that need one.
+    `echo`: the answer's body repeats the request's head, with all secrets in it.
     """
 
     kind: str
@@ -37,30 +38,33 @@ class SocketFault:
 
 
 class Gone(Exception):
-    """The connection is over, as the fault or a peer wanted it."""
+    """The fault or a peer ended the connection."""
 
 
 class Cut(Gone):
-    """And without TLS's goodbye."""
+    """The connection ended without a TLS close notification."""
 
 
 class Side:
-    """One peer's bytes, cut into heads and bodies, which stay as they came."""
+    """One peer's bytes, split into heads and bodies and otherwise unchanged."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        self._kept = bytearray()
+        self._buffer = bytearray()
         connection.settimeout(IDLE_SECONDS)
 
     def head(self) -> bytes:
-        """Up to the empty line; nothing where the peer is done."""
-        while b"\r\n\r\n" not in self._kept:
-            if not self._more():
+        """Return the bytes up to the empty line, or nothing if the peer has closed."""
+        while b"\r\n\r\n" not in self._buffer:
+            if not self._receive():
                 return b""
-        return self._take(self._kept.index(b"\r\n\r\n") + 4)
+        return self._take(self._buffer.index(b"\r\n\r\n") + 4)
 
     def body(self, head: bytes) -> Iterator[bytes]:
-        """What follows this head, in the framing that it announces."""
+        """Yield the body that follows this head, chunked or with a Content-Length, with its framing.
+
+        Raises Gone if the peer closes before the end.
+        """
         if _CHUNKED.search(head):
             size = 1
             while size:
@@ -68,38 +72,38 @@ class Side:
                 size = int(line.split(b";")[0], 16)
                 yield line + self._exactly(size + 2)
         elif length := _LENGTH.search(head):
-            left = int(length[1])
-            while left:
-                piece = self._exactly(min(left, RECEIVE_BYTES))
-                left -= len(piece)
+            remaining = int(length[1])
+            while remaining:
+                piece = self._exactly(min(remaining, RECEIVE_BYTES))
+                remaining -= len(piece)
                 yield piece
 
     def _line(self) -> bytes:
-        while b"\r\n" not in self._kept:
-            if not self._more():
+        while b"\r\n" not in self._buffer:
+            if not self._receive():
                 raise Gone
-        return self._take(self._kept.index(b"\r\n") + 2)
+        return self._take(self._buffer.index(b"\r\n") + 2)
 
     def _exactly(self, size: int) -> bytes:
-        while len(self._kept) < size:
-            if not self._more():
+        while len(self._buffer) < size:
+            if not self._receive():
                 raise Gone
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
-        taken = bytes(self._kept[:size])
-        del self._kept[:size]
-        return taken
+        data = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return data
 
-    def _more(self) -> bool:
+    def _receive(self) -> bool:
         data = self.socket.recv(RECEIVE_BYTES)
-        self._kept += data
+        self._buffer += data
         return bool(data)
 
 
 @dataclass
 class Exchange:
-    """One request and its answer, with a fault or without."""
+    """One request and its answer, with or without a fault."""
 
     client: Side
     server: Side
@@ -109,8 +113,8 @@ class Exchange:
     random: random.Random
     ended: bool = False
 
-    def play(self) -> None:
-        """Raises Gone where it was the connection's last."""
+    def run(self) -> None:
+        """Pass the request and its answer on. Raises Gone if the connection has ended."""
         self._break(BEFORE, b"")
         request = bytearray(self.head)
         for piece in self.client.body(self.head):
@@ -118,7 +122,7 @@ class Exchange:
             self._break(DURING, b"")
         self.server.socket.sendall(request)
         answer = self._answer()
-        self._break(DURING, answer)  # of a request without a body: that of the answer
+        self._break(DURING, answer)  # a request without a body breaks during the answer's body
         self._break(AFTER, answer)
         if not self.ended:
             self.client.socket.sendall(answer)
@@ -131,30 +135,30 @@ class Exchange:
         return head if self.head.startswith(b"HEAD ") else head + b"".join(self.server.body(head))
 
     def _break(self, when: str, answer: bytes) -> None:
-        """`answer` is the server's, where there is one already."""
+        """Apply the fault if this is its moment. `answer` is the server's; it is empty before there is one."""
         if self.fault and self.fault.when == when:
             fault, self.fault = self.fault, None
             getattr(self, "_" + fault.kind.replace(" ", "_"))(fault, answer)
 
     def _reset(self, fault: SocketFault, answer: bytes) -> None:
-        self._part(answer)
+        self._send_part(answer)
         self.client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self.client.socket.close()
         raise Cut
 
     def _half_close(self, fault: SocketFault, answer: bytes) -> None:
-        self._part(answer)
+        self._send_part(answer)
         socket.socket.shutdown(self.client.socket, socket.SHUT_WR)
         self._drain(fault.seconds)
         raise Gone
 
     def _stall(self, fault: SocketFault, answer: bytes) -> None:
-        self._part(answer)
+        self._send_part(answer)
         self.stopping.wait(fault.seconds)
         raise Gone
 
     def _drip(self, fault: SocketFault, answer: bytes) -> None:
-        """Whole and right in the end, unless the client loses patience."""
+        """Send everything, slowly. The client gets all of it unless it gives up."""
         if not answer:
             self.stopping.wait(fault.seconds / 2)
             return
@@ -172,38 +176,38 @@ class Exchange:
         raise Gone
 
     def _wrong_length(self, fault: SocketFault, answer: bytes) -> None:
-        """More promised than sent, or less."""
+        """Announce more or fewer bytes than are sent."""
         whole = answer or fault.answer
         by = self.random.choice((-20, -1, 1, 20))
         changed = _LENGTH.sub(lambda found: found[0].replace(found[1], b"%d" % max(0, int(found[1]) + by)), whole, 1)
         self.client.socket.sendall(changed)
-        if not answer or self.random.random() < 0.5:  # else what is too much lies in the way of the next answer
+        if not answer or self.random.random() < 0.5:  # else the surplus precedes the next answer
             raise Gone
         self.ended = True
 
     def _truncated(self, fault: SocketFault, answer: bytes) -> None:
-        self._part(answer or fault.answer)
+        self._send_part(answer or fault.answer)
         raise Gone
 
     def _empty(self, fault: SocketFault, answer: bytes) -> None:
-        """Nothing at all, or an answer without a body."""
+        """Send nothing at all, or an answer without a body."""
         if self.random.random() < 0.5:
             self.client.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         raise Gone
 
     def _tls_cut(self, fault: SocketFault, answer: bytes) -> None:
-        self._part(answer)
+        self._send_part(answer)
         raise Cut
 
     def _answered(self, fault: SocketFault, answer: bytes) -> None:
-        """With another status, then closed at once or when the client has sent what it wants to send."""
+        """Send another answer, and close at once or after the client has sent its request."""
         body = b"You asked: " + self.head if fault.echo else b"no"
         self.client.socket.sendall(fault.answer + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         if self.random.random() < 0.5:
             self._drain(fault.seconds)
         raise Gone
 
-    def _part(self, answer: bytes) -> None:
+    def _send_part(self, answer: bytes) -> None:
         self.client.socket.sendall(answer[: self.random.randrange(len(answer))] if answer else b"")
 
     def _drain(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
-"""A TCP proxy on loopback that breaks one exchange at a time, on raw sockets, in the ways that networks do.
+"""A TCP proxy on loopback that breaks one exchange at a time, on raw sockets, the way networks do.
 
-Between it and the server all is well; towards the client it may refuse, reset, close half, stall, drip, or send an
-answer that is not the server's. With `tls` the client's side is TLS, and can be cut without TLS's own goodbye.
+Only the client's side breaks: the proxy may refuse, reset, close one direction, stall, drip, or send an answer of its
+own. With `tls`, the client's side is TLS, and can end without a TLS close notification.
 """
 
 import random
@@ -18,7 +18,7 @@ from tests.support.broken_exchange import BEFORE, IDLE_SECONDS, Cut, Exchange, G
 
 
 class FaultProxy:
-    """A context manager. `heads` are those of all requests that arrived; `met` counts the faults that took place."""
+    """A proxy as a context manager. `heads` are those of all requests; `met` counts the faults that took place."""
 
     def __init__(self, target: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         self.heads: list[bytes] = []
@@ -32,7 +32,7 @@ class FaultProxy:
         self._random = random.Random(7)
 
     def __enter__(self) -> Self:
-        self._held = socket.socket()  # bound and never listening: while we refuse, the port is nobody else's
+        self._held = socket.socket()  # keeps the port ours while we refuse; it never listens
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._held.bind(("127.0.0.1", 0))
         self.port = int(self._held.getsockname()[1])
@@ -47,10 +47,10 @@ class FaultProxy:
         self._held.close()
         with self._lock:
             for connection in list(self._open):
-                _end(connection)
+                _shut_down(connection)
 
     def set(self, fault: SocketFault) -> None:
-        """For the next exchange that it suits. Refusing begins at once."""
+        """Break the next exchange that the fault matches. A refusal begins at once."""
         with self._lock:
             self._fault = None if fault.kind == "refuse" else fault
         if fault.kind == "refuse":
@@ -71,7 +71,7 @@ class FaultProxy:
         while True:
             try:
                 client, _ = listener.accept()
-            except OSError:  # closed: refusing, or stopping
+            except OSError:  # the listener is closed: refusing or stopping
                 return
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
@@ -89,7 +89,7 @@ class FaultProxy:
         if self._tls is None:
             return client
         client.settimeout(IDLE_SECONDS)
-        if self._taken(lambda fault: fault.kind == "tls cut" and fault.when == BEFORE):
+        if self._take_fault(lambda fault: fault.kind == "tls cut" and fault.when == BEFORE):
             client.recv(1)
             raise Gone
         return self._tls.wrap_socket(client, server_side=True)
@@ -97,16 +97,16 @@ class FaultProxy:
     def _exchanges(self, client: Side, server: Side) -> None:
         while head := client.head():
             self.heads.append(head)
-            fault = self._taken(lambda fault: self._suits(fault, head))
+            fault = self._take_fault(lambda fault: self._matches(fault, head))
             try:
-                Exchange(client, server, head, fault, self._stopping, self._random).play()
+                Exchange(client, server, head, fault, self._stopping, self._random).run()
             except Cut:
                 raise
             except Gone:
-                _say_goodbye(client.socket)
+                _close_tls(client.socket)
                 raise
 
-    def _suits(self, fault: SocketFault, head: bytes) -> bool:
+    def _matches(self, fault: SocketFault, head: bytes) -> bool:
         if fault.method and not head.startswith(fault.method.encode() + b" "):
             return False
         if fault.skip:
@@ -114,30 +114,30 @@ class FaultProxy:
             return False
         return True
 
-    def _taken(self, suits: Callable[[SocketFault], bool]) -> SocketFault | None:
+    def _take_fault(self, matches: Callable[[SocketFault], bool]) -> SocketFault | None:
         with self._lock:
             fault = self._fault
-            if fault is None or not suits(fault):
+            if fault is None or not matches(fault):
                 return None
             self._fault = None
             self.met += 1
             return fault
 
 
-def _say_goodbye(connection: socket.socket) -> None:
+def _close_tls(connection: socket.socket) -> None:
     if isinstance(connection, ssl.SSLSocket):
         with suppress(OSError, ValueError):
             connection.settimeout(0.1)
             connection.unwrap()
 
 
-def _end(connection: socket.socket) -> None:
-    """Not closed: a thread that still waits at it would read from whatever gets the same number next."""
+def _shut_down(connection: socket.socket) -> None:
+    """Shut the connection down without closing it. A thread that still reads from it could get a reused descriptor."""
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _close(connection: socket.socket) -> None:
-    _end(connection)
+    _shut_down(connection)
     with suppress(OSError):
         connection.close()

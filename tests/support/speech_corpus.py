@@ -1,7 +1,6 @@
-"""Recordings whose words and their times are known: phrases of four synthetic voices, with pauses and noise as asked.
+"""Recordings with known words and word times: phrases of four synthetic voices, with chosen pauses and noise.
 
-`media/make.py` tells how the phrases were made. Everything here is a function of its arguments: the same seed, the
-same recording.
+`media/make.py` made the phrases. The same arguments and seed always give the same recording.
 """
 
 import json
@@ -16,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
-SPEECH_RMS = 2_000.0
-"""Every phrase is brought to this level (-24 dBFS), so that "noise at 20 dB below speech" means one thing."""
+SPEECH_RMS = 2_000.0  # -24 dBFS; every phrase has this level, so noise levels can be relative to speech
 
 MEDIA = Path(__file__).parent.parent / "media"
 
 Samples = npt.NDArray[np.float32]
-TrueWord = tuple[str, float, float]
-"""Text, start, end in seconds of the recording."""
+TrueWord = tuple[str, float, float]  # text, start and end in seconds
 
 
 @dataclass(frozen=True)
 class Phrase:
+    """One phrase of one voice. Word times count from the phrase's first sample."""
+
     voice: str
     text: str
     samples: Samples
@@ -36,7 +35,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Recording:
-    """16 kHz mono s16le, and the words in it."""
+    """16 kHz mono s16le, and the words in it, with times from its start."""
 
     pcm: bytes
     words: tuple[TrueWord, ...]
@@ -46,7 +45,7 @@ class Recording:
         return len(self.pcm) / 2 / SAMPLE_RATE
 
     def runs(self, pause: float) -> list[tuple[float, float]]:
-        """Stretches of speech between pauses of `pause` seconds or more: (start, end)."""
+        """Return (start, end) of each stretch of speech between pauses of at least `pause` seconds."""
         runs: list[tuple[float, float]] = []
         for _, start, end in self.words:
             if runs and start - runs[-1][1] < pause:
@@ -60,13 +59,13 @@ class Recording:
 def phrases() -> tuple[Phrase, ...]:
     with av.open(str(MEDIA / "phrases.flac")) as media:
         pcm = np.concatenate([frame.to_ndarray()[0] for frame in media.decode(audio=0)]).astype(np.float32)
-    found = []
+    result = []
     for entry in json.loads((MEDIA / "phrases.json").read_text()):
         samples = pcm[entry["start"] : entry["start"] + entry["samples"]]
         samples *= SPEECH_RMS / np.sqrt(np.mean(samples**2))
         words = tuple((text, start, end) for text, start, end in entry["words"])
-        found.append(Phrase(entry["voice"], entry["text"], samples, words))
-    return tuple(found)
+        result.append(Phrase(entry["voice"], entry["text"], samples, words))
+    return tuple(result)
 
 
 def compose(
@@ -82,10 +81,11 @@ def compose(
     gain_db: float = 0.0,
     offset: float = 0.0,
 ) -> Recording:
-    """Phrases in random order with pauses drawn from `pauses`, up to `length_seconds`.
+    """Return a recording of phrases in random order, with pauses drawn from `pauses`, up to `length_seconds`.
 
-    `noise` is a kind of `NOISES` and how many dB its RMS lies below that of the speech. With `speaker_step_db` the
-    speaker changes by turns between full level and that much less. A pause is from word end to word start.
+    A pause lasts from the end of a word to the start of the next. `noise` is a key of `NOISES`, and how many dB its RMS
+    is below that of the speech. With `speaker_step_db`, groups of four phrases alternate between full level and that
+    much less.
     """
     rng = np.random.default_rng(seed)
     total = int(length_seconds * SAMPLE_RATE)
@@ -112,19 +112,19 @@ def compose(
 
 
 def continuous(length_seconds: float, noise: tuple[str, float] | None = None, seed: int = 0) -> Recording:
-    """Speech with no pause over 0.3 s."""
+    """Return speech with no pause over 0.3 s."""
     return compose((0.02, 0.05, 0.1, 0.2, 0.28), noise, length_seconds, seed, lead_seconds=0.1)
 
 
 def without_words(kind: str, length_seconds: float, seed: int = 0) -> Recording:
-    """Hold music, ringing, typing, or one of `NOISES`: sound and no words."""
+    """Return a recording of one kind of `WORDLESS` or `NOISES`."""
     rng = np.random.default_rng(seed)
     sound = (WORDLESS | NOISES)[kind](int(length_seconds * SAMPLE_RATE), rng)
     return Recording(to_pcm(SPEECH_RMS * _unit(sound)), ())
 
 
 def with_sounds(recording: Recording, sound: Samples, every_pause_over: float) -> Recording:
-    """The recording with a sound (a breath, a cough) in the middle of every pause of that length."""
+    """Return the recording with a sound, such as a cough, in the middle of every pause longer than that."""
     signal = np.frombuffer(recording.pcm, "<i2").astype(np.float32)
     for (_, _, end), (_, start, _) in pairwise(recording.words):
         if start - end > every_pause_over:
@@ -134,13 +134,13 @@ def with_sounds(recording: Recording, sound: Samples, every_pause_over: float) -
 
 
 def breath(seed: int = 0) -> Samples:
-    """0.4 s of air, 25 dB below speech."""
+    """Return a breath: 0.4 s of noise, 25 dB below speech."""
     shape = np.hanning(int(0.4 * SAMPLE_RATE))
     return (SPEECH_RMS / 18 * shape * np.random.default_rng(seed).standard_normal(len(shape))).astype(np.float32)
 
 
 def cough(seed: int = 0) -> Samples:
-    """0.3 s of noise, louder than speech."""
+    """Return a cough: 0.3 s of noise, louder than speech."""
     samples = int(0.3 * SAMPLE_RATE)
     fall = np.exp(-np.arange(samples) / (0.08 * SAMPLE_RATE))
     return (3 * SPEECH_RMS * fall * np.random.default_rng(seed).standard_normal(samples)).astype(np.float32)
@@ -160,14 +160,14 @@ def white(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def hum(samples: int, rng: np.random.Generator) -> Samples:
-    """Mains hum with its harmonics, and a little hiss."""
+    """Return mains hum with its harmonics, and a little hiss."""
     time = np.arange(samples) / SAMPLE_RATE
     tones = sum(np.sin(2 * np.pi * 50 * n * time + n) / n for n in (1, 2, 3, 4, 5, 6, 8, 10))
     return (tones + 0.02 * rng.standard_normal(samples)).astype(np.float32)
 
 
 def babble(samples: int, rng: np.random.Generator, talkers: int = 8) -> Samples:
-    """Many voices at once, backwards so that no word is in it."""
+    """Return many voices at once, backwards so that there are no words."""
     mixed = np.zeros(samples, np.float32)
     for _ in range(talkers):
         order = rng.permutation(len(phrases()))
@@ -179,21 +179,21 @@ def babble(samples: int, rng: np.random.Generator, talkers: int = 8) -> Samples:
 
 
 def varying(samples: int, rng: np.random.Generator) -> Samples:
-    """Hiss whose level swings by 12 dB within ten seconds, as from a passing road."""
+    """Return hiss whose level swings by 12 dB within ten seconds, like traffic."""
     time = np.arange(samples) / SAMPLE_RATE
     swing = 6 * np.sin(2 * np.pi * time / 10 + rng.uniform(0, 6.28))
     return (white(samples, rng) * 10 ** (swing / 20)).astype(np.float32)
 
 
 def stepped(samples: int, rng: np.random.Generator) -> Samples:
-    """Hiss that is switched between two levels 10 dB apart every few seconds, as from a machine."""
+    """Return hiss that switches between two levels 10 dB apart every few seconds, like a machine."""
     bounds = np.cumsum(rng.uniform(3, 12, samples // (3 * SAMPLE_RATE) + 2)) * SAMPLE_RATE
     loud = np.searchsorted(bounds, np.arange(samples)) % 2
     return (white(samples, rng) * 10 ** (-loud / 2)).astype(np.float32)
 
 
 def music(samples: int, rng: np.random.Generator) -> Samples:
-    """Chords of plucked and held tones, two notes a second."""
+    """Return plucked chords, two a second."""
     time = np.arange(samples) / SAMPLE_RATE
     sound = np.zeros(samples, np.float32)
     for beat in range(0, samples, SAMPLE_RATE // 2):
@@ -207,14 +207,14 @@ def music(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def ringing(samples: int, rng: np.random.Generator) -> Samples:
-    """A ringback tone: 440 and 480 Hz, two seconds of six, over a quiet line."""
+    """Return a ringback tone: 440 and 480 Hz for two of every six seconds, over a quiet line."""
     time = np.arange(samples) / SAMPLE_RATE
     tone = (np.sin(2 * np.pi * 440 * time) + np.sin(2 * np.pi * 480 * time)) * (time % 6 < 2)
     return (tone + 0.003 * rng.standard_normal(samples)).astype(np.float32)
 
 
 def typing(samples: int, rng: np.random.Generator) -> Samples:
-    """Key strokes: bursts of some ms, five a second, with breaks."""
+    """Return key strokes: bursts of a few ms, about five a second, with breaks."""
     sound = 0.002 * rng.standard_normal(samples).astype(np.float32)
     at = 0.0
     while (first := int(at * SAMPLE_RATE)) < samples - 800:
@@ -225,7 +225,10 @@ def typing(samples: int, rng: np.random.Generator) -> Samples:
 
 
 def reverberate(signal: Samples, seconds: float, rng: np.random.Generator) -> Samples:
-    """A room whose echo falls by 60 dB in `seconds`, 6 dB of it lost at once (the speaker is near)."""
+    """Return the signal in a room whose echo falls by 60 dB in `seconds`.
+
+    The echo starts 6 dB below the direct sound, because the speaker is near.
+    """
     tail = int(seconds * SAMPLE_RATE)
     echo = rng.standard_normal(tail) * 10 ** (-3 * np.arange(tail) / tail)
     echo *= 0.5 / np.sqrt(np.sum(echo**2))
@@ -236,7 +239,7 @@ def reverberate(signal: Samples, seconds: float, rng: np.random.Generator) -> Sa
 
 
 def telephone(pcm: bytes) -> bytes:
-    """What is left after a telephone line: 300 to 3,400 Hz, 8 bits of µ-law."""
+    """Return the sound after a telephone line: 300 to 3,400 Hz, 8 bits of µ-law."""
     samples = np.frombuffer(pcm, "<i2").astype(np.float32)
     spectrum = np.fft.rfft(samples)
     frequency = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)

@@ -1,4 +1,4 @@
-"""The truth that the other tests rest on."""
+"""Tests of the known words and word times that other tests rely on."""
 
 import io
 from typing import Literal
@@ -14,7 +14,7 @@ from tests.support.truth import Recognizer
 RECORDING = compose((0.3, 1.0, 2.0), ("white", 25), 60, seed=30)
 
 
-def test_a_clip_has_the_words_that_are_whole_in_it_and_broken_ones_at_its_edges() -> None:
+def test_words_cut_by_the_clips_edges_are_broken_and_the_others_are_whole() -> None:
     (_, start, end), *_, (_, last_start, last_end) = RECORDING.words[10:16]
     first, last = round((start + end) / 2 * SAMPLE_RATE), round((last_start + last_end) / 2 * SAMPLE_RATE)
     words = Recognizer([RECORDING]).words(RECORDING.pcm[first * 2 : last * 2])
@@ -39,7 +39,7 @@ def test_other_sound_has_no_words() -> None:
 
 
 def test_phrases_are_silent_before_their_first_word_and_after_their_last() -> None:
-    """The truth about the truth: were word times wrong, sound would lie outside of them."""
+    """Wrong word times would leave sound outside of them."""
     for phrase in phrases():
         start, end = (round(time * SAMPLE_RATE) for time in (phrase.words[0][1], phrase.words[-1][2]))
         loud = np.sqrt(np.mean(phrase.samples[start:end] ** 2))
