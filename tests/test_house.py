@@ -25,7 +25,8 @@ QUESTION_WORD = re.compile(r"(What|Where|Whether|How|Who)\b")
 MAY_IMPORT = {
     "job": "poison transcriber options storage speech transcript audio settings clock errors",
     "poison": "storage transcript clock errors",
-    "transcriber": "speech clips transcript audio settings clock errors ordered_map",
+    "transcriber": "clip_recognizer speech clips transcript audio settings clock errors ordered_map",
+    "clip_recognizer": "speech clips transcript audio clock errors",
     "options": "storage speech settings errors locales",
     "storage": "transcript settings clock errors",
     "speech": "transcript audio settings clock errors",
@@ -49,6 +50,7 @@ WITH_AZURE_FUNCTIONS = {
 }
 WITHOUT_TESTS = {
     "transcription/audio/pcm.py": "constants only",
+    "local/host/errors.py": "exception classes only",
     "local/__main__.py": "the command line; tests/local/test_demo.py and test_stack.py run it",
     "local/worker/__main__.py": "the main loop of a process; the tests of local/host run it",
 }
