@@ -116,7 +116,7 @@ def test_speech_without_words_is_a_gap_where_it_was(service: Service) -> None:
 def test_speech_everywhere_and_words_nowhere_says_to_check_the_language(service: Service) -> None:
     for _ in range(4):
         service.answer("NoMatch", 5.3)
-    with pytest.raises(NothingRecognized, match=r"en-US.*check the language"):
+    with pytest.raises(NothingRecognized, match=r"en-US.*Check the language"):
         service.transcribe(FOUR_CLIPS)
 
 

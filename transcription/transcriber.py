@@ -29,7 +29,7 @@ from transcription.speech.answers import Answer
 from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.encoding import encoded
 from transcription.speech.pronunciation import LONGEST_ASSESSED
-from transcription.transcript.assembly import ClipResult, assembled
+from transcription.transcript.assembly import ClipResult, assemble
 from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Transcriber:
             heard = list(_with_progress(stream, recording, budget.name))
         if not any(one.phrases or one.gaps for one in heard):
             played.check_damage()
-        return assembled(heard, played.damage(), played.seconds, asked.language)
+        return assemble(heard, played.damage(), played.seconds, asked.language)
 
 
 def _with_progress(stream: Iterator[ClipResult], recording: Recording, name: str) -> Iterator[ClipResult]:
@@ -154,7 +154,7 @@ class _ClipRecognizer:
             try:
                 waiting.extendleft(reversed(self._account(piece, self._ask(piece), heard)))
             except (Exhausted, Misconfigured, RequestRefused) as error:
-                heard.missing(piece.voiced, error.code)
+                heard.add_gap(piece.voiced, error.code)
                 heard.error = error
         return heard
 
@@ -166,7 +166,7 @@ class _ClipRecognizer:
         if answer.phrase:
             heard.phrases.append(answer.phrase)
         elif answer.status == answers.NO_MATCH:
-            heard.missing(clip.voiced, answers.NO_MATCH)
+            heard.add_gap(clip.voiced, answers.NO_MATCH)
         return [heard]
 
     def _ask(self, piece: Clip) -> Answer:
@@ -192,13 +192,13 @@ class _ClipRecognizer:
         again = rests(piece, covered, spoken)
         left = remainder(piece, covered, spoken)
         if answer.status == answers.SUCCESS:
-            heard.missing([] if again else left, NOT_COVERED)
+            heard.add_gap([] if again else left, NOT_COVERED)
             return again
         if answer.status == answers.NO_MATCH:
             until = again[0].start if again else piece.end
             wordless = [(start, min(end, until)) for start, end in piece.voiced if start < until]
             if sum(end - start for start, end in wordless) >= LEAST_GAP_SECONDS * SAMPLE_RATE:
-                heard.missing(wordless, answers.NO_MATCH)
+                heard.add_gap(wordless, answers.NO_MATCH)
             return again
         return tuple(found for rest in again for found in self._behind_noise(rest))
 

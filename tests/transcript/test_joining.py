@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from transcription.transcript.joining import join, place
+from transcription.transcript.joining import join, unit_index
 from transcription.transcript.model import Phrase, Word
 
 SENTENCE = [
@@ -117,10 +117,10 @@ def test_the_lexical_form_and_the_word_times_are_cut_at_the_same_place() -> None
 
 def test_any_other_form_of_the_text_can_be_cut_at_the_same_place() -> None:
     words = ["it", "costs", "twenty", "five", "pounds", "today"]
-    assert place("It costs £25 today.", words, 5) == len("It costs £25 ")
-    assert place("it costs **** five pounds today", words, 4) == len("it costs **** five ")
-    assert place("anything", words, 0) == 0
-    assert place("", words, 3) == 0
+    assert unit_index("It costs £25 today.", words, 5) == len("It costs £25 ")
+    assert unit_index("it costs **** five pounds today", words, 4) == len("it costs **** five ")
+    assert unit_index("anything", words, 0) == 0
+    assert unit_index("", words, 3) == 0
 
 
 @pytest.mark.parametrize(
