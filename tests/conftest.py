@@ -11,16 +11,12 @@ import trustme
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
-from local.speech import Script, SpeechEndpoint, Word
+from local.speech import Script, SpeechEndpoint
 from local.tools import worker_python
-from tests.support.app import SPEECH_KEY, App, FakeClock
-
-
-def hello_world(pcm: bytes, language: str) -> list[Word]:
-    """`Hello world.` from end to end, whatever the clip."""
-    half = len(pcm) / 64_000
-    edge = min(0.1, 0.1 * half)
-    return [Word("hello", edge, half - edge), Word("world", half, half - edge)]
+from tests.support.app import App
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY
+from tests.support.words import hello_world
 
 
 @pytest.fixture

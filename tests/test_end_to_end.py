@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from local.speech import Received, SpeechEndpoint
-from tests.support.app import SPEECH_KEY, App, document_of, host, murmur, wav
+from tests.support.app import App, document_of, host
+from tests.support.settings import SPEECH_KEY
+from tests.support.sound import murmur, wav
 
 RECORDING = wav(murmur(2.0))
 WRONG_KEY = "00000000000000000000000000000000"

@@ -13,8 +13,10 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.storage.blob import BlobServiceClient
 
 from local.speech import Fault, Received
-from tests.support.app import SPEECH_KEY, App, chunk, murmur, wav
+from tests.support.app import App
 from tests.support.recordings import made
+from tests.support.settings import SPEECH_KEY
+from tests.support.sound import chunk, murmur, wav
 from transcription import job
 from transcription.audio.decoding import DecodedRecording
 from transcription.errors import Exhausted, StorageFailed, UploadReplaced

@@ -10,7 +10,8 @@ import pytest
 
 from local.speech import Fault
 from local.tools import PROJECT
-from tests.support.app import App, document_of, host, murmur, wav
+from tests.support.app import App, document_of, host
+from tests.support.sound import murmur, wav
 from transcription.errors import Exhausted
 from transcription.storage.transcripts import Transcripts
 

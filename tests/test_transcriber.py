@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
-from tests.conftest import hello_world
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY, app_settings
+from tests.support.sound import murmur
 from tests.support.transcribing import Pcm
+from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, NothingRecognized, RequestRefused, TooLong
 from transcription.ordered_map import ordered_map

@@ -8,9 +8,9 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.support.app import murmur, wav
 from tests.support.media_files import RATE, box, file_box, mp4
 from tests.support.recordings import made, recorded, refused
+from tests.support.sound import murmur, wav
 
 
 @pytest.fixture

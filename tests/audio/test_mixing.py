@@ -5,9 +5,9 @@ import struct
 import numpy as np
 import pytest
 
-from tests.support.app import wav
 from tests.support.media_files import RATE, encoded, hum
 from tests.support.recordings import SPEECH, assert_speech, level, likeness, recorded, refused
+from tests.support.sound import wav
 
 
 def stereo(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -13,9 +13,9 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.app import chunk, murmur, wav
 from tests.support.media_files import MEDIA, RATE, encoded, hum
 from tests.support.recordings import FILES, FORMATS, SPEECH, assert_speech, level, made, recorded, refused
+from tests.support.sound import chunk, murmur, wav
 from transcription.audio.recording import open_recording
 from transcription.errors import UploadReplaced
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.app import spoken
 from tests.support.speech_corpus import SAMPLE_RATE, compose
 from tests.support.transcribing import transcribe
+from tests.support.words import spoken
 from transcription.clips.coverage import LEAST_PROGRESS_SECONDS, remainder, rests
 from transcription.clips.cutting import Clip
 

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.support.app import spoken
 from tests.support.speech_corpus import (
     SAMPLE_RATE,
     Recording,
@@ -23,6 +22,7 @@ from tests.support.speech_corpus import (
     without_words,
 )
 from tests.support.transcribing import blocks, transcribe
+from tests.support.words import spoken
 from transcription.clips.cutting import MAX_CLIP_SECONDS, Clip, cut
 
 PAUSES = (0.15, 0.3, 0.5, 0.7, 0.8, 1.0, 1.5, 2.0, 3.0, 4.0)

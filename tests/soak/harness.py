@@ -23,9 +23,12 @@ from local.speech.recognizer import Recognizer as Hearing
 from local.tools import worker_python
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.report import say
-from tests.support.app import App, FakeClock, check_document, spoken, wav
+from tests.support.app import App, check_document
+from tests.support.clock import FakeClock
+from tests.support.sound import wav
 from tests.support.speech_corpus import compose
 from tests.support.truth import Recognizer
+from tests.support.words import spoken
 from transcription.job import Job
 from transcription.storage.names import output_name
 from transcription.storage.transcripts import CAPTION_TYPES

@@ -20,7 +20,7 @@ from infra import redrive
 from local.speech import Fault
 from tests.soak.harness import TRIES, Content, FastClock, Harness, SoakApp, contents
 from tests.soak.report import Result, Tally, say
-from tests.support.app import spoken
+from tests.support.words import spoken
 
 BAR = "stateful random runs"
 STEPS = 30

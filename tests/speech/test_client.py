@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
-from tests.conftest import hello_world
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY, app_settings
+from tests.support.sound import murmur
+from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.settings.app import Settings

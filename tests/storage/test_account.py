@@ -12,7 +12,8 @@ import trustme
 from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from azure.core.pipeline.transport import HttpTransport
 
-from tests.support.app import App, app_settings
+from tests.support.app import App
+from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import connect, without_addresses

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
-from tests.support.app import App, check_document, host, murmur, wav
+from tests.support.app import App, check_document, host
+from tests.support.sound import murmur, wav
 from transcription.storage.names import LONGEST_NAME, LONGEST_STEM, is_reachable, output_name
 
 RECORDING = wav(murmur(0.2))

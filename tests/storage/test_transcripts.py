@@ -10,7 +10,8 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from local.speech import Fault
-from tests.support.app import App, murmur, wav
+from tests.support.app import App
+from tests.support.sound import murmur, wav
 from transcription.settings.app import StorageSettings
 from transcription.storage.names import output_name
 from transcription.storage.transcripts import StoredDocument, Transcripts

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from local.speech import Received, SpeechEndpoint
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, spoken
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY, app_settings
 from tests.support.speech_corpus import Recording
 from tests.support.truth import Recognizer
+from tests.support.words import spoken
 from transcription.audio.recording import Recording as Opened
 from transcription.audio.recording import open_recording
 from transcription.clock import Budget
