@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from local.speech import Script
 from tests.soak.harness import Harness, SoakApp
 from tests.soak.report import Result, Tally
-from tests.storage.test_names import LISTED, names
+from tests.support.blob_names import LISTED, names
 from tests.support.sound import murmur, wav
 from tests.support.words import hello_world
 from transcription.job import Job

@@ -28,7 +28,7 @@ WAIT_SECONDS = 30
 
 
 def check_document(document: Any) -> None:
-    """Holds a document against the published schema, and against what a schema cannot say."""
+    """Assert that a document is valid, by its schema and by what a schema cannot express."""
     DOCUMENT.validate(document)
     ends = 0.0
     for phrase in document["phrases"]:
@@ -37,7 +37,7 @@ def check_document(document: Any) -> None:
 
 
 class App:
-    """Uploads on one side, documents on the other, and the Job in between with real storage and a real endpoint."""
+    """Real storage for uploads and documents, a real endpoint, and the Job between them."""
 
     def __init__(
         self, service: BlobServiceClient, connection: str, endpoint: SpeechEndpoint, clock: FakeClock, tag: str
@@ -59,11 +59,11 @@ class App:
         self.transcripts.delete_container()
 
     def job(self, **changes: str | None) -> Job:
-        """A Job as a process with these settings would have it."""
+        """Return the Job of a process with these settings."""
         return job.build(changed(self.environ, changes), self.clock)
 
     def upload(self, name: str, content: bytes, **metadata: str) -> str:
-        """The new content's ETag, without quotes."""
+        """Upload `content` and return its ETag, without quotes."""
         blob = self.audio.upload_blob(name, content, overwrite=True, metadata=metadata)
         return str(blob.get_blob_properties().etag).strip('"')
 
@@ -71,23 +71,24 @@ class App:
         self.job(**changes).run(self.audio.container_name, name)
 
     def document(self, name: str) -> Any:
-        """The upload's document, held against the schema."""
+        """Return the upload's document, after validation."""
         document = json.loads(self.transcripts.download_blob(f"{name}.json").readall())
         check_document(document)
         return document
 
     def documents(self) -> list[str]:
+        """Return the names of all documents and captions."""
         return sorted(self.transcripts.list_blob_names())
 
     @property
     def requests(self) -> int:
-        """How many times the endpoint was asked to recognise something."""
+        """Return the number of requests that the endpoint got."""
         return len(self.endpoint.received)
 
 
 @contextmanager
 def host(app: App, worker: Path, folder: Path = PROJECT, **changes: str) -> Iterator[StandInHost]:
-    """The function app in a worker process with the app's settings."""
+    """Run the function app in a worker process with the app's settings."""
     settings = {
         "PATH": os.environ["PATH"],
         "AzureWebJobsStorage": app.environ["AudioStorage"],
@@ -102,7 +103,7 @@ def host(app: App, worker: Path, folder: Path = PROJECT, **changes: str) -> Iter
 
 
 def document_of(app: App, name: str, etag: str) -> Any:
-    """The document of that very upload, once it is there."""
+    """Wait for the document of exactly this upload, and return it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Time passes only by sleeping, and sleeping takes no time."""
+    """A clock whose time passes only by sleeping. Sleeping takes no real time."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []

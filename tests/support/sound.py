@@ -6,7 +6,7 @@ from array import array
 
 
 def murmur(seconds: float, rate: int = 16_000) -> bytes:
-    """16-bit samples of something that swells and fades four times a second, as speech does."""
+    """Return 16-bit samples of a sound that swells and fades four times a second, as speech does."""
     return array(
         "h", (int(8000 * math.sin(n / 7) * math.sin(4 * math.pi * n / rate) ** 2) for n in range(int(seconds * rate)))
     ).tobytes()
@@ -24,7 +24,7 @@ def wav(
     after: bytes = b"",
     claimed: int | None = None,
 ) -> bytes:
-    """A WAV file with any oddity: chunks `before` and `after` the audio, a `claimed` size that is not the real one."""
+    """Return a WAV file, if wanted an odd one: chunks `before` and `after` the audio, a wrong `claimed` size."""
     width = channels * bits // 8
     layout = struct.pack("<HHIIHH", 0xFFFE if extensible else tag, channels, rate, rate * width, width, bits)
     if extensible:
@@ -40,5 +40,5 @@ def wav(
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
-    """One RIFF chunk, padded as the format has it."""
+    """Return one RIFF chunk, padded as the format requires."""
     return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
