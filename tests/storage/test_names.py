@@ -1,4 +1,4 @@
-"""Any name of an upload: one name, one output, and no way out of the container."""
+"""Names of uploads: each has its own output, and none leads out of the container."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ RECORDING = wav(murmur(0.2))
 GENERATED = 2000
 
 
-def test_a_name_that_fits_is_only_extended() -> None:
+def test_a_name_that_fits_only_gets_a_suffix() -> None:
     assert output_name("fr-FR/meeting.m4a") == "fr-FR/meeting.m4a.json"
     assert output_name("a.wav", "vtt") == "a.wav.vtt"
     assert output_name("x" * LONGEST_STEM) == "x" * LONGEST_STEM + ".json"
@@ -36,7 +36,7 @@ def test_a_name_that_does_not_fit_keeps_its_beginning_and_ends_in_its_hash() -> 
     assert output_name(name, "vtt").removesuffix(".vtt") == output.removesuffix(".json")
 
 
-def test_a_name_made_to_meet_anothers_output_does_not() -> None:
+def test_a_name_made_to_collide_with_anothers_output_does_not() -> None:
     name = "x" * LONGEST_NAME
     for _ in range(5):
         made = output_name(name).removesuffix(".json")
@@ -44,14 +44,14 @@ def test_a_name_made_to_meet_anothers_output_does_not() -> None:
         name = made
 
 
-def test_a_character_of_two_units_is_not_cut_in_half() -> None:
+def test_a_surrogate_pair_is_not_cut_in_half() -> None:
     for name in ("😀" * 512, "x" + "😀" * 511):
         assert LONGEST_NAME - 1 <= units(output_name(name)) <= LONGEST_NAME
 
 
 @given(names(), names())
 @settings(max_examples=GENERATED, deadline=None, derandomize=True, database=None)
-def test_one_name_has_one_output(one: str, other: str) -> None:
+def test_different_names_have_different_outputs(one: str, other: str) -> None:
     stems = [output_name(name).removesuffix(".json") for name in (one, other)]
     for another in (other, *stems, *(output_name(stem).removesuffix(".json") for stem in stems)):
         assert (output_name(another) == output_name(one)) == (another == one)
@@ -86,7 +86,7 @@ def test_every_chosen_name_gets_its_document_through_host_and_worker(app: App, w
     "name",
     ["", "\ud800", "a\udfff.wav", "a\0b.wav", "x" * (LONGEST_NAME + 1), "..", "a/../b", "./a", "a/.", "a\\..\\b"],
 )
-def test_a_name_that_is_no_blobs_is_ignored_without_a_request(
+def test_a_name_that_no_request_can_reach_is_ignored_without_a_request(
     app: App, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.run(name, AudioStorage="AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint=http://127.0.0.1:9/a;")
@@ -97,7 +97,7 @@ def test_a_name_that_is_no_blobs_is_ignored_without_a_request(
 
 @pytest.fixture
 def shared_access(app: App) -> Iterator[BlobServiceClient]:
-    """A connection whose right goes with every path that is asked for, as a managed identity's does."""
+    """A connection that may reach every container, as a managed identity may."""
     signature = generate_account_sas(
         ACCOUNT,
         ACCOUNT_KEY,
