@@ -230,7 +230,7 @@ def test_an_upload_deleted_during_transcription_leaves_nothing(app: App) -> None
     assert app.documents() == []
 
 
-def test_a_deleted_upload_is_not_a_failure(app: App) -> None:
+def test_a_missing_upload_is_not_a_failure(app: App) -> None:
     app.run("never-there.wav")
     assert app.documents() == []
 
