@@ -39,7 +39,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClien
 from transcription.errors import Misconfigured
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import CLIENT_OPTIONS, reason
-from transcription.storage.names import KEPT, is_reachable, output_name
+from transcription.storage.names import PREFIX_UNITS, is_reachable, output_name
 from transcription.storage.transcripts import StoredDocument, Transcripts
 from transcription.storage.uploads import UploadProperties
 
@@ -176,7 +176,7 @@ def redrive(service: BlobServiceClient, settings: StorageSettings, asked: argpar
 
 def transcripts(container: ContainerClient, asked: argparse.Namespace) -> Iterator[BlobProperties]:
     """The documents of the uploads asked for, and perhaps more."""
-    beginning = asked.prefix[: KEPT // 2]  # of a long name the output keeps no more; a character has up to two units
+    beginning = asked.prefix[: PREFIX_UNITS // 2]  # kept of a long name; a character has up to two units
     try:
         yield from container.list_blobs(beginning, include=["metadata"])
     except ResourceNotFoundError:

@@ -1,4 +1,4 @@
-"""Fixtures for all tests. The storage is Azurite, one for all of them; each test has containers of its own."""
+"""Fixtures for all tests. They share one Azurite as storage, and each test has its own containers."""
 
 import ssl
 import uuid
@@ -11,16 +11,12 @@ import trustme
 from azure.storage.blob import BlobServiceClient
 
 from local.azurite import Azurite
-from local.speech import Script, SpeechEndpoint, Word
+from local.speech import Script, SpeechEndpoint
 from local.tools import worker_python
-from tests.support.app import SPEECH_KEY, App, FakeClock
-
-
-def hello_world(pcm: bytes, language: str) -> list[Word]:
-    """`Hello world.` from end to end, whatever the clip."""
-    half = len(pcm) / 64_000
-    edge = min(0.1, 0.1 * half)
-    return [Word("hello", edge, half - edge), Word("world", half, half - edge)]
+from tests.support.app import App
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY
+from tests.support.words import hello_world
 
 
 @pytest.fixture
@@ -38,13 +34,13 @@ def endpoint() -> Iterator[SpeechEndpoint]:
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
     with Azurite() as azurite:
-        assert azurite.connection_string  # waits until it answers
+        assert azurite.connection_string  # waits until Azurite answers
         yield azurite
 
 
 @pytest.fixture(scope="session")
 def worker() -> Path:
-    """The Python that Microsoft's worker code runs on."""
+    """The Python that runs Microsoft's worker code."""
     python = worker_python()
     if python is None:
         pytest.skip("Microsoft's worker code needs Python 3.13, and none was found (set PYTHON313)")
@@ -58,7 +54,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls_endpoint(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpeechEndpoint]:
-    """The same over TLS; clients trust it as an app behind a private authority does, by REQUESTS_CA_BUNDLE."""
+    """The same over TLS. Clients trust it through REQUESTS_CA_BUNDLE, as an app behind a private authority does."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -69,7 +65,7 @@ def tls_endpoint(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def app(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[App]:
-    """Both containers, an endpoint and a Job between them."""
+    """An app under test with both containers and an endpoint."""
     with open_app(azurite, endpoint, clock) as app:
         yield app
 
@@ -82,6 +78,7 @@ def tls_app(azurite: Azurite, tls_endpoint: SpeechEndpoint, clock: FakeClock) ->
 
 @contextmanager
 def open_app(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[App]:
+    """Open an app with new containers, and delete them at the end."""
     with BlobServiceClient.from_connection_string(azurite.connection_string) as service:
         app = App(service, azurite.connection_string, endpoint, clock, uuid.uuid4().hex[:12])
         yield app

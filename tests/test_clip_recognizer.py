@@ -5,9 +5,11 @@ from itertools import pairwise
 import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
-from tests.conftest import hello_world
-from tests.support.app import SPEECH_KEY, FakeClock, murmur
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY
+from tests.support.sound import murmur
 from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Service
+from tests.support.words import hello_world
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.errors import Exhausted, Misconfigured
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.support.app import FakeClock
+from tests.support.clock import FakeClock
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted
 

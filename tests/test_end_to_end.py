@@ -1,4 +1,4 @@
-"""From the upload to the document through the host and Microsoft's worker code, over TLS, with keys wrong and right."""
+"""From upload to document through the host and Microsoft's worker code, over TLS, with wrong and right keys."""
 
 import json
 import logging
@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from local.speech import Received, SpeechEndpoint
-from tests.support.app import SPEECH_KEY, App, document_of, host, murmur, wav
+from tests.support.app import App, document_of, host
+from tests.support.settings import SPEECH_KEY
+from tests.support.sound import murmur, wav
 
 RECORDING = wav(murmur(2.0))
 WRONG_KEY = "00000000000000000000000000000000"
@@ -17,7 +19,7 @@ def recognitions(endpoint: SpeechEndpoint) -> list[Received]:
     return [request for request in endpoint.received if "recognition" in request.path]
 
 
-def test_three_uploads_at_once_become_three_documents_and_a_restart_does_nothing_twice(app: App, worker: Path) -> None:
+def test_three_uploads_become_three_documents_and_a_restart_repeats_none(app: App, worker: Path) -> None:
     names = ["a.wav", "fr-FR/b.wav", "c.wav"]
     with host(app, worker):
         etags = {name: app.upload(name, RECORDING) for name in names}
@@ -30,7 +32,7 @@ def test_three_uploads_at_once_become_three_documents_and_a_restart_does_nothing
     assert app.documents() == ["a.wav.json", "c.wav.json", "d.wav.json", "fr-FR/b.wav.json"]
 
 
-def test_a_wrong_key_over_tls_is_said_once_and_the_right_one_mends_it(
+def test_a_wrong_key_over_tls_is_reported_once_and_the_right_key_fixes_it(
     tls_app: App, worker: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -40,8 +42,8 @@ def test_a_wrong_key_over_tls_is_said_once_and_the_right_one_mends_it(
     assert (error["code"], error["tryAgain"]) == ("Configuration", True)
     assert "AZURE_SPEECH_KEY" in error["message"]
     assert [request.status for request in tls_app.endpoint.received] == [401]
-    said = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
-    assert said == [f"'a.wav': {error['message']}"]
+    errors = [record.message for record in caplog.records if record.levelno >= logging.ERROR]
+    assert errors == [f"'a.wav': {error['message']}"]
     for secret in (WRONG_KEY, SPEECH_KEY):
         assert secret not in caplog.text
         assert secret not in json.dumps(error)
@@ -51,7 +53,7 @@ def test_a_wrong_key_over_tls_is_said_once_and_the_right_one_mends_it(
         assert document_of(tls_app, "a.wav", again)["status"] == "Succeeded"
 
 
-def test_a_process_without_speech_settings_still_takes_uploads(app: App, worker: Path) -> None:
+def test_a_process_without_speech_settings_still_handles_uploads(app: App, worker: Path) -> None:
     with host(app, worker, AZURE_SPEECH_KEY=""):
         etag = app.upload("a.wav", RECORDING)
         error = document_of(app, "a.wav", etag)["error"]

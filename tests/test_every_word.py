@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from local.speech import SpeechEndpoint
-from tests.support.app import SPEECH_KEY, spoken
 from tests.support.recordings import FORMATS, encode_as
+from tests.support.settings import SPEECH_KEY
 from tests.support.speech_corpus import Recording, compose, without_words
 from tests.support.transcribing import sent_seconds, transcribe_file
 from tests.support.truth import Recognizer
+from tests.support.words import spoken
 
 PROJECT = Path(__file__).parent.parent
 TALK = compose((0.2, 0.4, 0.9, 1.6, 2.5), ("white", 30), 40, seed=77)

@@ -1,10 +1,11 @@
-"""One upload → one document, on real storage and a real endpoint."""
+"""One upload becomes one document, on real storage and a real endpoint."""
 
-import functools
+import importlib.util
 import json
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from azure.core.exceptions import HttpResponseError, ServiceResponseError
 from azure.storage.blob import BlobServiceClient
 
 from local.speech import Fault, Received
-from tests.support.app import SPEECH_KEY, App, chunk, murmur, wav
+from tests.support.app import App
 from tests.support.recordings import encode_as
+from tests.support.settings import SPEECH_KEY
+from tests.support.sound import chunk, murmur, wav
 from transcription import job
 from transcription.audio.decoding import DecodedRecording
 from transcription.errors import Exhausted, StorageFailed, UploadReplaced
@@ -24,7 +27,7 @@ RECORDING = wav(murmur(2.0))
 
 
 def sent(request: Received) -> bytes:
-    """The samples of a request, without the header."""
+    """Return the samples of a request, without the header."""
     return request.audio[44:]
 
 
@@ -50,7 +53,7 @@ def test_an_upload_becomes_one_document(app: App) -> None:
     assert document["phrases"][0]["words"][1] == {"word": "world", "offsetSeconds": 1.0, "durationSeconds": 0.9}
 
 
-def test_the_document_tells_its_kind_status_and_source_without_being_opened(app: App) -> None:
+def test_the_documents_properties_hold_its_type_status_and_source(app: App) -> None:
     etag = app.upload("a.wav", RECORDING)
     app.run("a.wav")
     properties = app.transcripts.get_blob_client("a.wav.json").get_blob_properties()
@@ -77,14 +80,14 @@ def test_the_samples_are_sent_as_they_are_whatever_the_header_says(app: App, odd
     assert sent(app.endpoint.received[0]) == murmur(2.0)
 
 
-def test_a_long_enough_upload_is_read_over_several_blocks(app: App) -> None:
-    """The audio begins beyond the first block, behind a picture's worth of metadata."""
+def test_a_large_upload_is_read_in_several_blocks(app: App) -> None:
+    """The audio begins beyond the first block, after metadata the size of a picture."""
     app.upload("big.wav", wav(murmur(2.0), before=chunk(b"LIST", b"x" * (9 << 20))))
     app.run("big.wav")
     assert sent(app.endpoint.received[0]) == murmur(2.0)
 
 
-def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(app: App) -> None:
+def test_a_recording_that_was_cut_off_keeps_its_words_and_has_a_gap(app: App) -> None:
     app.upload("cut.wav", wav(murmur(2.0), claimed=4 * 64_000))
     app.run("cut.wav")
     document = app.document("cut.wav")
@@ -96,13 +99,13 @@ def test_a_recording_that_was_cut_off_gives_its_words_and_says_so(app: App) -> N
     ("content", "code", "says"),
     [
         (b"", "EmptyUpload", "no bytes"),
-        (b"not audio at all, but a text file", "UnsupportedAudio", "not a recording in a supported format"),
+        (b"not audio at all, but a text file", "UnsupportedAudio", "no recording in a format that is taken"),
         (RECORDING[:20], "UnsupportedAudio", "its beginning is damaged"),
         (b"RIFF\0\0\0\0WAVE", "UnsupportedAudio", "its beginning is damaged"),
         (wav(murmur(1.0), tag=0x55AA), "UnsupportedAudio", "Upload"),
     ],
 )
-def test_what_cannot_be_taken_ends_as_failed_and_says_why(app: App, content: bytes, code: str, says: str) -> None:
+def test_an_unsupported_upload_fails_and_says_why(app: App, content: bytes, code: str, says: str) -> None:
     app.upload("x.wav", content)
     app.run("x.wav")
     document = app.document("x.wav")
@@ -115,7 +118,7 @@ def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
     app.upload("x.wav", RECORDING * 20)
     app.run("x.wav", MAX_AUDIO_MEGABYTES="1")
     assert app.document("x.wav")["error"]["code"] == "TooLarge"
-    assert "1.2 MB. The limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
+    assert "1.2 MB, the limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +130,7 @@ def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
         ("Success", "NoSpeech", None),
     ],
 )
-def test_where_nobody_was_understood_the_document_says_whether_anybody_spoke(
+def test_a_document_without_words_says_whether_anybody_spoke(
     app: App, answer: str, status: str, code: str | None
 ) -> None:
     nothing = {"RecognitionStatus": answer, "Offset": 0, "Duration": 20_000_000, "DisplayText": ""}
@@ -146,13 +149,13 @@ def test_audio_of_no_length_is_no_speech_and_costs_nothing(app: App) -> None:
     assert (document["status"], document["durationSeconds"], app.requests) == ("NoSpeech", 0.0, 0)
 
 
-def test_what_follows_audio_of_no_length_is_not_taken_for_audio(app: App) -> None:
+def test_a_chunk_after_audio_of_no_length_is_not_mistaken_for_audio(app: App) -> None:
     app.upload("x.wav", wav(b"", after=chunk(b"LIST", b"INFOISFTLavf")))
     app.run("x.wav")
     assert (app.document("x.wav")["status"], app.requests) == ("NoSpeech", 0)
 
 
-def test_folder_markers_and_other_containers_are_no_uploads(app: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_folder_markers_and_other_containers_are_ignored(app: App, caplog: pytest.LogCaptureFixture) -> None:
     app.upload("folder", b"", hdi_isfolder="true")
     app.run("folder")
     app.job().run(app.transcripts.container_name, "folder")
@@ -160,7 +163,7 @@ def test_folder_markers_and_other_containers_are_no_uploads(app: App, caplog: py
     assert "Ignored an event for container" in caplog.text
 
 
-def test_an_upload_that_is_done_costs_nothing_again(app: App) -> None:
+def test_a_finished_upload_costs_nothing_again(app: App) -> None:
     app.upload("a.wav", RECORDING)
     for _ in range(3):
         app.run("a.wav")
@@ -176,7 +179,7 @@ def test_a_new_upload_under_the_same_name_replaces_the_document(app: App) -> Non
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_recording_that_is_given_up_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_that_fails_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
     monkeypatch.setattr(DecodedRecording, "close", lambda recording: closed.append(recording.format))
     app.upload("long.m4a", encode_as("m4a"))
@@ -185,7 +188,7 @@ def test_a_recording_that_is_given_up_is_closed(app: App, monkeypatch: pytest.Mo
     assert len(closed) == 1
 
 
-def test_an_upload_replaced_while_it_was_transcribed_gets_the_new_contents_document(app: App) -> None:
+def test_an_upload_replaced_during_transcription_gets_the_new_contents_document(app: App) -> None:
     app.upload("a.wav", RECORDING)
     app.endpoint.faults.append(Fault.slow(0.3))
     worker = threading.Thread(target=app.run, args=("a.wav",))
@@ -198,7 +201,7 @@ def test_an_upload_replaced_while_it_was_transcribed_gets_the_new_contents_docum
     assert app.document("a.wav")["durationSeconds"] == 1.0
 
 
-def test_an_upload_replaced_while_it_was_read_gets_the_new_contents_document(
+def test_an_upload_replaced_during_a_read_gets_the_new_contents_document(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.upload("a.wav", RECORDING)
@@ -215,7 +218,7 @@ def test_an_upload_replaced_while_it_was_read_gets_the_new_contents_document(
     assert app.requests == 1
 
 
-def test_an_upload_deleted_while_it_was_transcribed_leaves_nothing(app: App) -> None:
+def test_an_upload_deleted_during_transcription_leaves_nothing(app: App) -> None:
     app.upload("a.wav", RECORDING)
     app.endpoint.faults.append(Fault.slow(0.3))
     worker = threading.Thread(target=app.run, args=("a.wav",))
@@ -227,12 +230,14 @@ def test_an_upload_deleted_while_it_was_transcribed_leaves_nothing(app: App) -> 
     assert app.documents() == []
 
 
-def test_an_upload_that_is_gone_is_no_failure(app: App) -> None:
+def test_a_missing_upload_is_not_a_failure(app: App) -> None:
     app.run("never-there.wav")
     assert app.documents() == []
 
 
-def test_an_upload_that_never_holds_still_is_left_to_the_next_event(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_is_replaced_again_and_again_is_left_to_the_next_event(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.upload("a.wav", RECORDING)
 
     def always_replaced(*args: object) -> bytes:
@@ -255,7 +260,7 @@ def test_two_workers_on_the_same_upload_leave_one_document(app: App) -> None:
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_refused_key_ends_as_configuration_and_the_right_one_mends_it(
+def test_a_refused_key_is_reported_as_configuration_and_the_right_key_fixes_it(
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -275,7 +280,7 @@ def test_a_refused_key_ends_as_configuration_and_the_right_one_mends_it(
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_done_again(app: App) -> None:
+def test_answers_from_before_the_key_was_refused_are_kept_until_all_is_transcribed(app: App) -> None:
     app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
     refused = Fault.status(401)
     app.endpoint.faults.extend([Fault.none(), refused])
@@ -291,7 +296,7 @@ def test_what_was_answered_before_the_key_was_refused_is_kept_and_the_rest_is_do
     assert app.requests == requests
 
 
-def test_a_pass_that_was_paid_for_is_logged_also_where_its_document_is_not_wanted(
+def test_a_try_that_was_paid_for_is_logged_even_if_its_document_is_not_written(
     app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -304,7 +309,7 @@ def test_a_pass_that_was_paid_for_is_logged_also_where_its_document_is_not_wante
     assert app.document("a.wav")["status"] == "Partial"
 
 
-def test_a_try_that_gets_fewer_words_does_not_take_those_of_an_earlier_one(app: App) -> None:
+def test_a_try_with_fewer_words_does_not_replace_the_words_of_an_earlier_one(app: App) -> None:
     app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 3))
     phrases = []
     for answers in (1, 2, 1, 0):
@@ -322,7 +327,7 @@ def test_gaps_that_no_try_can_fill_are_not_tried_again(app: App) -> None:
     assert (app.document("cut.wav")["status"], app.requests) == ("Partial", 1)
 
 
-def test_wrong_settings_end_as_configuration_until_they_are_put_right(app: App) -> None:
+def test_wrong_settings_are_reported_as_configuration_until_they_are_fixed(app: App) -> None:
     app.upload("a.wav", RECORDING)
     app.run("a.wav", AZURE_SPEECH_KEY=None, SPEECH_PROFANITY="nice")
     error = app.document("a.wav")["error"]
@@ -333,14 +338,14 @@ def test_wrong_settings_end_as_configuration_until_they_are_put_right(app: App) 
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_missing_ca_bundle_ends_as_configuration_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ca_bundle_is_reported_as_configuration(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem")
     app.upload("a.wav", RECORDING)
     app.run("a.wav")
     assert app.document("a.wav")["error"]["code"] == "Configuration"
 
 
-def test_a_document_that_storage_did_not_take_is_written_again_and_not_paid_for_again(
+def test_a_document_that_storage_refused_is_written_again_without_another_request(
     app: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.upload("a.wav", RECORDING)
@@ -358,7 +363,7 @@ def test_a_document_that_storage_did_not_take_is_written_again_and_not_paid_for_
     assert "storage failed (ServiceResponseError)" in caplog.text
 
 
-def test_storage_that_stays_away_is_left_to_the_host(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_stays_down_is_left_to_the_host(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.upload("a.wav", RECORDING)
 
     def failing(*args: Any) -> bool:
@@ -380,7 +385,7 @@ def test_an_outage_within_the_budget_is_waited_out(app: App) -> None:
     assert sum(app.clock.slept) > 60
 
 
-def test_an_outage_beyond_the_budget_is_said_and_left_to_the_host(app: App) -> None:
+def test_an_outage_beyond_the_budget_is_reported_and_left_to_the_host(app: App) -> None:
     app.endpoint.faults.extend([Fault.status(503, b"maintenance")] * 100)
     app.upload("a.wav", RECORDING)
     with pytest.raises(Exhausted, match="503: maintenance"):
@@ -392,7 +397,7 @@ def test_an_outage_beyond_the_budget_is_said_and_left_to_the_host(app: App) -> N
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_half_a_character_in_an_answer_does_not_cost_the_document(app: App) -> None:
+def test_half_a_surrogate_pair_in_an_answer_does_not_prevent_the_document(app: App) -> None:
     answer = {"RecognitionStatus": "Success", "DisplayText": "Hello \ud83d.", "Offset": 0, "Duration": 20_000_000}
     app.endpoint.faults.append(Fault.status(200, json.dumps(answer).encode()))
     app.upload("a.wav", RECORDING)
@@ -400,7 +405,7 @@ def test_half_a_character_in_an_answer_does_not_cost_the_document(app: App) -> N
     assert app.document("a.wav")["text"] == "Hello ?."
 
 
-def test_a_missing_transcript_container_is_made(app: App) -> None:
+def test_a_missing_transcript_container_is_created(app: App) -> None:
     app.environ["TRANSCRIPT_CONTAINER"] += "-new"
     app.upload("a.wav", RECORDING)
     app.run("a.wav")
@@ -408,10 +413,10 @@ def test_a_missing_transcript_container_is_made(app: App) -> None:
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-@pytest.mark.parametrize("spoilt", [b"", b"null", b"{", b"[1]", b'{"error": 1}', b"[" * 100_000])
-def test_a_document_that_cannot_be_read_is_done_again(app: App, spoilt: bytes) -> None:
+@pytest.mark.parametrize("unreadable", [b"", b"null", b"{", b"[1]", b'{"error": 1}', b"[" * 100_000])
+def test_an_unreadable_document_is_replaced(app: App, unreadable: bytes) -> None:
     etag = app.upload("a.wav", RECORDING)
-    app.transcripts.upload_blob("a.wav.json", spoilt, metadata={"status": "Failed", "source_etag": etag})
+    app.transcripts.upload_blob("a.wav.json", unreadable, metadata={"status": "Failed", "source_etag": etag})
     app.run("a.wav")
     assert app.document("a.wav")["status"] == "Succeeded"
 
@@ -429,7 +434,7 @@ def test_a_document_that_cannot_be_read_is_done_again(app: App, spoilt: bytes) -
         ("a.wav", {"LANGUAGE": "ja-JP"}, "ja-JP"),
     ],
 )
-def test_the_language_is_the_metadatas_else_the_folders_else_the_default(
+def test_the_language_comes_from_the_metadata_else_the_folder_else_the_default(
     app: App, name: str, metadata: dict[str, str], language: str
 ) -> None:
     app.upload(name, RECORDING, **metadata)
@@ -438,14 +443,14 @@ def test_the_language_is_the_metadatas_else_the_folders_else_the_default(
     assert app.endpoint.received[0].query["language"] == language
 
 
-def test_a_language_that_is_none_is_refused(app: App) -> None:
+def test_an_unknown_language_is_refused(app: App) -> None:
     app.upload("a.wav", RECORDING, language="klingon")
     app.run("a.wav")
     assert app.document("a.wav")["error"]["code"] == "UnknownLanguage"
     assert "klingon" in app.document("a.wav")["error"]["message"]
 
 
-def test_profanity_is_the_metadatas_else_the_setting(app: App) -> None:
+def test_the_profanity_option_comes_from_the_metadata_else_the_setting(app: App) -> None:
     app.upload("a.wav", RECORDING, Profanity="Raw")
     app.upload("b.wav", RECORDING)
     app.upload("c.wav", RECORDING, profanity="none")
@@ -463,6 +468,16 @@ def test_a_second_job_in_the_process_opens_no_new_connection_to_the_service(app:
     assert (app.requests, app.endpoint.connections) == (2, 1)
 
 
+def fresh_copy(module: ModuleType) -> ModuleType:
+    """Return the module as a new process has it."""
+    spec = importlib.util.spec_from_file_location(module.__name__, str(module.__file__))
+    assert spec
+    assert spec.loader
+    copy = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(copy)
+    return copy
+
+
 def test_all_invocations_of_a_process_share_one_storage_client(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, connected = BlobServiceClient.from_connection_string, []
 
@@ -471,14 +486,14 @@ def test_all_invocations_of_a_process_share_one_storage_client(app: App, monkeyp
         return connected[-1]
 
     monkeypatch.setattr(BlobServiceClient, "from_connection_string", counted)
-    monkeypatch.setattr(job, "_build", functools.cache(job._build.__wrapped__))
     for name, value in app.environ.items():
         monkeypatch.setenv(name, value)
+    process = fresh_copy(job)
     names = [f"{number}.wav" for number in range(4)]
     for name in names:
         app.upload(name, RECORDING)
     with ThreadPoolExecutor(len(names)) as invocations:
-        list(invocations.map(lambda name: job.for_this_process().run(app.audio.container_name, name), names))
+        list(invocations.map(lambda name: process.for_this_process().run(app.audio.container_name, name), names))
     assert len(app.documents()) == len(names)
     assert len(connected) == 1
 

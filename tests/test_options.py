@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.app import app_settings
+from tests.support.settings import app_settings
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
 from transcription.options import check_size, recognition_options
 from transcription.settings.app import MEGABYTE, Settings

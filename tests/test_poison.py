@@ -1,4 +1,4 @@
-"""What the host gave up on → a document, through real storage, the host and Microsoft's worker code."""
+"""Uploads that the host gave up on become documents, through real storage, the host and Microsoft's worker code."""
 
 import json
 import logging
@@ -10,13 +10,14 @@ import pytest
 
 from local.speech import Fault
 from local.tools import PROJECT
-from tests.support.app import App, document_of, host, murmur, wav
+from tests.support.app import App, document_of, host
+from tests.support.sound import murmur, wav
 from transcription.errors import Exhausted
 from transcription.storage.transcripts import Transcripts
 
 RECORDING = wav(murmur(1.0))
 
-# The app as it is deployed, but for a worker process that dies under every recording.
+# The deployed app, except that the worker process dies with each recording.
 DYING_APP = f"""
 import importlib.util, os
 from transcription import job
@@ -30,7 +31,7 @@ app = deployed.app
 
 
 def message(app: App, name: object, etag: str = "0x8D0", **changes: Any) -> bytes:
-    """As the host writes it."""
+    """Return a message as the host writes it."""
     content = {
         "Type": "BlobTrigger",
         "FunctionId": "Host.Functions.transcribe",
@@ -42,9 +43,7 @@ def message(app: App, name: object, etag: str = "0x8D0", **changes: Any) -> byte
     return json.dumps(content | changes).encode()
 
 
-def test_an_upload_that_was_given_up_gets_a_document_that_says_what_to_do(
-    app: App, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_abandoned_upload_gets_a_document_that_says_what_to_do(app: App, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     etag = app.upload("fr-FR/a.wav", RECORDING)
     app.job().abandon(message(app, "fr-FR/a.wav", etag))
@@ -56,33 +55,33 @@ def test_an_upload_that_was_given_up_gets_a_document_that_says_what_to_do(
     )
     assert "infra/redrive.py" in document["error"]["message"]
     assert (document["source"]["etag"], document["source"]["sizeBytes"]) == (etag, len(RECORDING))
-    line, said = (record.message for record in caplog.records)
+    line, error = (record.message for record in caplog.records)
     assert {"name": "fr-FR/a.wav", "status": "Failed", "code": "Abandoned"}.items() <= json.loads(line).items()
-    assert said == f"'fr-FR/a.wav': {document['error']['message']}"
+    assert error == f"'fr-FR/a.wav': {document['error']['message']}"
 
 
-def test_it_needs_only_the_storage_settings(app: App) -> None:
+def test_abandoning_needs_only_the_storage_settings(app: App) -> None:
     app.upload("a.wav", RECORDING)
     wrong = {"AZURE_SPEECH_KEY": None, "AZURE_SPEECH_ENDPOINT": "nonsense", "MAX_AUDIO_MINUTES": "-1"}
     app.job(**wrong).abandon(message(app, "a.wav"))
     assert app.document("a.wav")["error"]["code"] == "Abandoned"
 
 
-def test_the_next_delivery_does_an_abandoned_upload_again(app: App) -> None:
+def test_the_next_delivery_transcribes_an_abandoned_upload(app: App) -> None:
     app.upload("a.wav", RECORDING)
     app.job().abandon(message(app, "a.wav"))
     app.run("a.wav")
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_transcript_stays(app: App) -> None:
+def test_a_transcript_is_not_replaced(app: App) -> None:
     etag = app.upload("a.wav", RECORDING)
     app.run("a.wav")
     app.job().abandon(message(app, "a.wav", etag))
     assert app.document("a.wav")["status"] == "Succeeded"
 
 
-def test_a_failure_that_says_why_stays(app: App) -> None:
+def test_a_failure_with_a_reason_is_not_replaced(app: App) -> None:
     app.endpoint.faults.extend([Fault.status(503)] * 100)
     for name in ("exhausted.wav", "misconfigured.wav", "broken.wav"):
         app.upload(name, RECORDING if name != "broken.wav" else b"no audio")
@@ -96,7 +95,7 @@ def test_a_failure_that_says_why_stays(app: App) -> None:
     assert codes == ["Exhausted", "Configuration", "UnsupportedAudio"]
 
 
-def test_a_document_that_comes_in_between_stays(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_document_that_is_written_meanwhile_is_not_replaced(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.upload("a.wav", RECORDING)
     write = Transcripts.write
 
@@ -117,10 +116,10 @@ def test_a_document_of_older_content_is_replaced(app: App) -> None:
     app.job().abandon(message(app, "a.wav", etag))
     document = app.document("a.wav")
     assert (document["error"]["code"], document["source"]["etag"]) == ("Abandoned", etag)
-    assert app.documents() == ["a.wav.json"], "and so are the captions beside it"
+    assert app.documents() == ["a.wav.json"], "and so are the captions next to it"
 
 
-def test_metadata_set_after_the_upload_changes_the_etag_without_an_event_and_loses_nothing(app: App) -> None:
+def test_an_upload_whose_metadata_was_set_later_gets_a_document_too(app: App) -> None:
     etag = app.upload("a.wav", RECORDING)
     app.audio.get_blob_client("a.wav").set_blob_metadata({"language": "de-DE"})
     app.job().abandon(message(app, "a.wav", etag))
@@ -128,7 +127,7 @@ def test_metadata_set_after_the_upload_changes_the_etag_without_an_event_and_los
     assert app.document("a.wav")["source"]["etag"] != etag
 
 
-def test_what_is_gone_and_what_is_a_folder_leave_nothing(app: App) -> None:
+def test_deleted_uploads_and_folders_get_no_document(app: App) -> None:
     app.upload("folder", b"", hdi_isfolder="true")
     for name in ("folder", "never there.wav"):
         app.job().abandon(message(app, name))
@@ -187,7 +186,7 @@ def dying_app(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_recording_under_which_the_worker_dies_five_times_is_abandoned_and_later_done(
+def test_a_recording_that_kills_the_worker_five_times_is_abandoned_and_a_new_upload_is_transcribed(
     app: App, worker: Path, dying_app: Path
 ) -> None:
     etag = app.upload("fr-FR/ä b.wav", RECORDING)

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from tests.support.app import app_settings
+from tests.support.settings import app_settings
 from transcription.settings.app import FUNCTION_TIMEOUT_MINUTES, Settings
 
 PROJECT = Path(__file__).parent.parent

@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY, app_settings
+from tests.support.sound import murmur
 from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Pcm, Service
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.clock import Budget, SystemClock

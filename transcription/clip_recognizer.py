@@ -53,7 +53,7 @@ class ClipRecognizer:
                 answer = self._send(part)
                 queue.extendleft(reversed(self._handle_answer(answer, part, result)))
             except (Exhausted, Misconfigured, RequestRefused) as error:
-                result.missing(part.voiced, error.code)
+                result.add_gap(part.voiced, error.code)
                 result.error = error
         return result
 
@@ -65,7 +65,7 @@ class ClipRecognizer:
         if answer.phrase:
             result.phrases.append(answer.phrase)
         elif answer.status == answers.NO_MATCH:
-            result.missing(clip.voiced, answers.NO_MATCH)
+            result.add_gap(clip.voiced, answers.NO_MATCH)
         return [result]
 
     def _send(self, clip: Clip) -> Answer:
@@ -87,10 +87,10 @@ class ClipRecognizer:
         coverage = _coverage(clip, answer)
         if answer.status == answers.SUCCESS:
             if not coverage.resend:
-                result.missing(coverage.uncovered, NOT_COVERED)
+                result.add_gap(coverage.uncovered, NOT_COVERED)
             return coverage.resend
         if answer.status == answers.NO_MATCH:
-            result.missing(_wordless(clip, coverage.resend), answers.NO_MATCH)
+            result.add_gap(_wordless(clip, coverage.resend), answers.NO_MATCH)
             return coverage.resend
         return tuple(speech for part in coverage.resend for speech in self._skip_noise(part))
 

@@ -1,4 +1,4 @@
-"""The time: a clock that tests can replace, and the time that one recording may take."""
+"""A clock that tests can replace, and a time budget for each recording."""
 
 import threading
 import time
@@ -37,7 +37,7 @@ class SystemClock:
 
 @dataclass
 class Budget:
-    """The time that one recording may take, including all waiting. `name` is the recording's name, for the log."""
+    """The seconds that one recording may take, including all waiting. `name` is the recording's name, for the log."""
 
     clock: Clock
     seconds: float
@@ -52,11 +52,11 @@ class Budget:
         return Budget(self.clock, self.left(), self.name)
 
     def end(self) -> None:
-        """End the budget now: wake everyone who waits, and refuse everyone who comes later."""
+        """End the budget now. Whoever sleeps wakes up, and later checks fail."""
         self._ended.set()
 
     def left(self) -> float:
-        """Return the seconds that are left. They are negative once the time is over."""
+        """Return the seconds that are left. They are 0 or negative once the time is over."""
         return 0.0 if self._ended.is_set() else self._ends - self.clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -64,11 +64,11 @@ class Budget:
         self.clock.sleep(seconds, self._ended)
 
     def check(self) -> None:
-        """Raises Exhausted if there is no time for another request."""
+        """Raise Exhausted if there is no time for another request."""
         if self.left() <= 0:
             raise self.exhausted("There was no time left to send this clip.")
 
     def exhausted(self, reason: str) -> Exhausted:
-        """Return the error that says the time is over. `reason` is a whole sentence."""
+        """Return an error that says the time is over. `reason` is a whole sentence."""
         minutes = self.seconds / 60
         return Exhausted(f"Gave up after {minutes:.3g} minutes of trying (MAX_PROCESSING_MINUTES). {reason}")

@@ -18,7 +18,7 @@ from transcription.ordered_map import ordered_map
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.pronunciation import LONGEST_ASSESSED
-from transcription.transcript.assembly import ClipResult, assembled
+from transcription.transcript.assembly import ClipResult, assemble
 from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Transcriber:
             results = list(_log_progress(stream, recording.duration or 0.0, budget.name))
         if not any(result.phrases or result.gaps for result in results):
             audio.check_damage()
-        return assembled(results, audio.damage_gaps(), audio.seconds, options.language)
+        return assemble(results, audio.damage_gaps(), audio.seconds, options.language)
 
 
 class _LimitedAudio:

@@ -10,10 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.app import murmur, wav
 from tests.support.hostile_files import BOMBS, mov_with_samples_in, playlists
 from tests.support.media_files import encode, tone
 from tests.support.recordings import SPEECH, assert_speech, decode, encode_as, level, refusal
+from tests.support.sound import murmur, wav
 
 NOT_SUPPORTED = "not a recording in a supported format"
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.support.app import wav
 from tests.support.media_files import encode, tone
 from tests.support.recordings import SPEECH, decode, level, similarity
+from tests.support.sound import wav
 from transcription.audio.mixing import silence
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 

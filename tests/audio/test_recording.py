@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.app import murmur, wav
 from tests.support.media_files import tone
 from tests.support.recordings import decode, encode_as
+from tests.support.sound import murmur, wav
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
 

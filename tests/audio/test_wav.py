@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from tests.support.app import chunk, murmur, wav
 from tests.support.recordings import decode
+from tests.support.sound import chunk, murmur, wav
 from transcription.audio.pcm import SAMPLE_RATE
 from transcription.audio.wav import declared_seconds, open_wav
 

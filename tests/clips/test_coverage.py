@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.app import spoken
 from tests.support.speech_corpus import compose
 from tests.support.transcribing import transcribe
+from tests.support.words import spoken
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from transcription.clips.clip import Clip
 from transcription.clips.coverage import MIN_PROGRESS_SECONDS, measure_coverage

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.support.app import spoken
 from tests.support.speech_corpus import (
     Recording,
     breath,
@@ -22,6 +21,7 @@ from tests.support.speech_corpus import (
     without_words,
 )
 from tests.support.transcribing import blocks, transcribe
+from tests.support.words import spoken
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 from transcription.clips.clip import Clip
 from transcription.clips.cutting import CUTTING_DEFAULTS, CuttingOptions, cut

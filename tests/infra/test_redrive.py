@@ -14,7 +14,8 @@ from infra import redrive
 from local.azurite import ACCOUNT_KEY
 from local.speech import Fault
 from local.tools import PROJECT
-from tests.support.app import App, document_of, host, murmur, wav
+from tests.support.app import App, document_of, host
+from tests.support.sound import murmur, wav
 from transcription.settings.app import StorageSettings
 from transcription.storage.names import LONGEST_NAME, output_name
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.app import SPEECH_KEY, app_settings
+from tests.support.settings import SPEECH_KEY, app_settings
 from transcription.errors import Misconfigured
 from transcription.settings.app import Settings, StorageSettings, TriggerSettings
 

@@ -3,10 +3,10 @@
 import threading
 
 from local.speech import Script
-from tests.conftest import hello_world
 from tests.soak.harness import Harness, SoakApp
 from tests.soak.report import Result, Tally
-from tests.support.app import murmur, wav
+from tests.support.sound import murmur, wav
+from tests.support.words import hello_world
 
 BAR = "long and short side by side"
 LATENCY = 0.5  # seconds that the service takes for a clip

@@ -23,8 +23,11 @@ from local.speech import Recognizer, SpeechEndpoint
 from local.tools import worker_python
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.support import truth
-from tests.support.app import App, FakeClock, check_document, spoken, wav
+from tests.support.app import App, check_document
+from tests.support.clock import FakeClock
+from tests.support.sound import wav
 from tests.support.speech_corpus import compose
+from tests.support.words import spoken
 from transcription.job import Job
 from transcription.storage.names import output_name
 from transcription.storage.transcripts import CAPTION_TYPES

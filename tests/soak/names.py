@@ -3,11 +3,11 @@
 from hypothesis import given, settings
 
 from local.speech import Script
-from tests.conftest import hello_world
 from tests.soak.harness import Harness, SoakApp
 from tests.soak.report import Result, Tally
-from tests.storage.test_names import LISTED, names
-from tests.support.app import murmur, wav
+from tests.support.blob_names import LISTED, names
+from tests.support.sound import murmur, wav
+from tests.support.words import hello_world
 from transcription.job import Job
 from transcription.storage.names import LONGEST_NAME, is_reachable, output_name
 from transcription.storage.transcripts import CAPTION_TYPES

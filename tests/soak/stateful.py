@@ -22,7 +22,7 @@ from local.progress import say
 from local.speech import Fault
 from tests.soak.harness import TRIES, Content, FastClock, Harness, SoakApp, make_contents
 from tests.soak.report import Result, Tally
-from tests.support.app import spoken
+from tests.support.words import spoken
 
 BAR = "stateful random runs"
 STEPS = 30

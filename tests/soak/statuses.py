@@ -11,7 +11,9 @@ from tests.soak.canaries import SPEECH_KEY
 from tests.soak.harness import Harness
 from tests.soak.report import Result, Tally
 from tests.soak.sockets import authority
-from tests.support.app import FakeClock, app_settings, murmur
+from tests.support.clock import FakeClock
+from tests.support.settings import app_settings
+from tests.support.sound import murmur
 from transcription.clock import Budget
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, TranscriptionError
 from transcription.settings.app import Settings

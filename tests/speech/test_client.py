@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
-from tests.conftest import hello_world
-from tests.support.app import SPEECH_KEY, FakeClock
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY
 from tests.support.speech_client import MINUTE, Caller
+from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.speech.client import LONGEST_ANSWER, RecognitionOptions

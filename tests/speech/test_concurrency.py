@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.app import FakeClock
+from tests.support.clock import FakeClock
 from transcription.clock import Budget
 from transcription.errors import Exhausted
 from transcription.speech.concurrency import FairLimiter

@@ -2,7 +2,7 @@
 
 import threading
 
-from tests.support.app import FakeClock
+from tests.support.clock import FakeClock
 from transcription.errors import Retryable
 from transcription.speech.credentials import Key, Token
 

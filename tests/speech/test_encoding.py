@@ -15,7 +15,8 @@ import av
 import pytest
 
 from local.speech import SpeechEndpoint
-from tests.support.app import App, murmur, wav
+from tests.support.app import App
+from tests.support.sound import murmur, wav
 from transcription.audio.pcm import SAMPLE_RATE
 from transcription.speech.encoding import as_ogg, as_wav, encoded
 

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from tests.support.app import FakeClock
+from tests.support.clock import FakeClock
 from transcription.speech.failures import (
     QUOTED,
     explanation,

@@ -7,8 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from local.speech import Fault
-from tests.support.app import App, check_document, murmur, wav
+from tests.support.app import App, check_document
 from tests.support.assessment import FLAT, SCORES, nested
+from tests.support.sound import murmur, wav
 from transcription.errors import InvalidOption
 from transcription.speech import pronunciation
 from transcription.transcript.model import Phrase

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tests.support.app import FakeClock
+from tests.support.clock import FakeClock
 from transcription.clock import Budget
 from transcription.errors import Exhausted, Misconfigured, Retryable
 from transcription.speech.retries import LONGEST_WAIT, retry_within

@@ -12,9 +12,10 @@ import pytest
 import trustme
 
 from local.speech import Fault, Script, SpeechEndpoint
-from tests.conftest import hello_world
-from tests.support.app import SPEECH_KEY, FakeClock
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY
 from tests.support.speech_client import Caller
+from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured
 from transcription.speech import client

@@ -1,4 +1,4 @@
-"""The storage clients: how long they try, and what their errors tell."""
+"""The storage clients: how long they retry, and what their errors say."""
 
 import ssl
 import threading
@@ -12,7 +12,8 @@ import trustme
 from azure.core.exceptions import HttpResponseError, ServiceRequestError
 from azure.core.pipeline.transport import HttpTransport
 
-from tests.support.app import App, app_settings
+from tests.support.app import App
+from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import connect, without_addresses
@@ -26,19 +27,19 @@ def connected(**changes: str) -> Uploads:
     return Uploads(connect(settings), settings)
 
 
-def test_storage_that_refuses_connections_is_tried_for_some_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_storage_that_refuses_connections_is_retried_for_seconds_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK's own default takes 86 s, and five tries of the host would take seven minutes."""
     waits: list[float] = []
     monkeypatch.setattr(HttpTransport, "sleep", lambda _, seconds: waits.append(seconds))
     uploads = connected(AudioStorage=NOBODY_THERE)
     with pytest.raises(ServiceRequestError):
         uploads.find("a.wav")
-    assert len(waits) == 3, "a passing fault is waited out all the same"
+    assert len(waits) == 3, "a short fault is still waited out"
     assert sum(waits) <= 30
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Answers as proxies do: with a page that repeats the address."""
+    """A server that answers as proxies do: with a page that repeats the address."""
 
     protocol_version = "HTTP/1.1"
 
@@ -51,7 +52,7 @@ class Proxy(BaseHTTPRequestHandler):
         self.wfile.write(page)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: it is no test's output."""
+        """Print nothing."""
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def proxy() -> Iterator[str]:
         server.shutdown()
 
 
-def test_an_answer_that_repeats_the_address_does_not_carry_the_sas_to_the_host(proxy: str) -> None:
+def test_an_error_does_not_hold_the_sas_even_if_the_answer_repeats_the_address(proxy: str) -> None:
     connection = f"BlobEndpoint={proxy};SharedAccessSignature=sv=2026&sig=canary%3D"
     uploads = connected(AudioStorage=connection)
     with pytest.raises(StorageFailed, match="403") as failed, without_addresses():
@@ -71,7 +72,7 @@ def test_an_answer_that_repeats_the_address_does_not_carry_the_sas_to_the_host(p
 
 
 @pytest.mark.parametrize("excepted", [False, True])
-def test_storage_too_is_reached_by_the_environment_s_proxy(
+def test_storage_is_reached_through_the_environments_proxy(
     proxy: str, monkeypatch: pytest.MonkeyPatch, excepted: bool
 ) -> None:
     monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)
@@ -82,7 +83,7 @@ def test_storage_too_is_reached_by_the_environment_s_proxy(
         uploads.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
 
 
-def test_storage_with_a_certificate_of_a_private_authority_is_trusted_as_the_environment_says(
+def test_a_private_authority_that_the_environment_names_is_trusted(
     authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -100,7 +101,7 @@ def test_storage_with_a_certificate_of_a_private_authority_is_trusted_as_the_env
     assert answered.value.status_code == 403
 
 
-def test_storage_that_refuses_us_is_said_with_its_own_code(app: App) -> None:
+def test_an_error_of_storage_says_its_code(app: App) -> None:
     the_job = app.job(AudioStorage=app.environ["AudioStorage"].replace("AccountKey=", "AccountKey=AAAA"))
     message = f'{{"ContainerName": "{app.audio.container_name}", "BlobName": "a.wav"}}'
     with pytest.raises(StorageFailed, match="403 AuthorizationFailure"):

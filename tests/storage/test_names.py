@@ -1,4 +1,4 @@
-"""Any name of an upload: one name, one output, and no way out of the container."""
+"""Names of uploads: each has its own output, and none leads out of the container."""
 
 import json
 import logging
@@ -11,92 +11,18 @@ from pathlib import Path
 import pytest
 from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
-from tests.support.app import App, check_document, host, murmur, wav
+from tests.support.app import App, check_document, host
+from tests.support.blob_names import LISTED, UNLISTED, names, units
+from tests.support.sound import murmur, wav
 from transcription.storage.names import LONGEST_NAME, LONGEST_STEM, is_reachable, output_name
 
 RECORDING = wav(murmur(0.2))
 GENERATED = 2000
-DIGEST = "0123456789abcdef" * 4
-
-LISTED = [
-    "a.wav",
-    "a.mp3",
-    "a",
-    "A.WAV",
-    "fr-FR/meeting.m4a",
-    "deep/" * 100 + "a.wav",
-    "/leading",
-    "trailing/",
-    "two//slashes",
-    "//",
-    ".hidden",
-    "ends in a dot.",
-    "folder./a.wav",
-    "...",
-    "..a/b..c",
-    ".json",
-    "a.json",
-    "a.json.json",
-    "a.vtt",
-    "a b.wav",
-    " a ",
-    " ",
-    "100%.wav",
-    "%",
-    "%2e%2e/%2F",
-    "%00",
-    "a%20b+c",
-    "a+b.wav",
-    "a&b=c;d,e.wav",
-    "what?.wav",
-    "#1.wav",
-    "\"double\" and 'single'.wav",
-    "<a>&amp;.wav",
-    "{name}.wav",
-    "*|:~^`$!@().wav",
-    "[a].wav",
-    "a\tb.wav",
-    "two\nlines.wav",
-    "carriage\rreturn.wav",
-    "\x7f.wav",
-    "Grüße.wav",
-    "é.wav",
-    "e\u0301.wav",
-    "会議/録音.wav",
-    "اجتماع.wav",
-    "\u202egnp.wav",
-    "\u200b",
-    "\ufeffa.wav",
-    "😀.wav",
-    "👩‍👩‍👧‍👦/🏳️‍🌈.wav",
-    "\U0010ffff",
-    "\ue000.wav",
-    "x" * (LONGEST_STEM - 1),
-    "x" * LONGEST_STEM,
-    "x" * (LONGEST_STEM + 1),
-    "x" * LONGEST_NAME,
-    "x" * (LONGEST_NAME - 1) + "y",
-    "é" * LONGEST_NAME,
-    "録" * LONGEST_NAME,
-    "😀" * (LONGEST_NAME // 2),
-    "x" + "😀" * (LONGEST_NAME // 2 - 1),
-    "x" * (LONGEST_STEM - 65) + "~" + DIGEST,
-    "y" * (LONGEST_STEM - 66) + "~" + DIGEST,
-    "short~" + DIGEST,
-    ("f" * 100 + "/") * 10 + "a.wav",
-]
-# Azurite takes these and then fails to list the container they are in; Azure refuses them.
-UNLISTED = ["\x01.wav", "\x1b[31mred.wav", "\x0b", "\uffff"]
 
 
-def units(name: str) -> int:
-    return len(name.encode("utf-16-le")) // 2
-
-
-def test_a_name_that_fits_is_only_extended() -> None:
+def test_a_name_that_fits_only_gets_a_suffix() -> None:
     assert output_name("fr-FR/meeting.m4a") == "fr-FR/meeting.m4a.json"
     assert output_name("a.wav", "vtt") == "a.wav.vtt"
     assert output_name("x" * LONGEST_STEM) == "x" * LONGEST_STEM + ".json"
@@ -110,7 +36,7 @@ def test_a_name_that_does_not_fit_keeps_its_beginning_and_ends_in_its_hash() -> 
     assert output_name(name, "vtt").removesuffix(".vtt") == output.removesuffix(".json")
 
 
-def test_a_name_made_to_meet_anothers_output_does_not() -> None:
+def test_a_name_made_to_collide_with_anothers_output_does_not() -> None:
     name = "x" * LONGEST_NAME
     for _ in range(5):
         made = output_name(name).removesuffix(".json")
@@ -118,27 +44,14 @@ def test_a_name_made_to_meet_anothers_output_does_not() -> None:
         name = made
 
 
-def test_a_character_of_two_units_is_not_cut_in_half() -> None:
+def test_a_surrogate_pair_is_not_cut_in_half() -> None:
     for name in ("😀" * 512, "x" + "😀" * 511):
         assert LONGEST_NAME - 1 <= units(output_name(name)) <= LONGEST_NAME
 
 
-@st.composite
-def names(draw: st.DrawFn) -> str:
-    """Short ones, and ones about as long as a name can be, from any characters."""
-    piece = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=12)
-    end = draw(piece)
-    if draw(st.booleans()):
-        return end
-    beginning = draw(piece) * LONGEST_NAME
-    length = draw(st.integers(LONGEST_STEM - 4, LONGEST_NAME))
-    whole = (beginning.encode("utf-16-le")[: 2 * (length - units(end))]).decode("utf-16-le", "ignore") + end
-    return draw(st.sampled_from([whole, output_name(whole).removesuffix(".json")]))
-
-
 @given(names(), names())
 @settings(max_examples=GENERATED, deadline=None, derandomize=True, database=None)
-def test_one_name_has_one_output(one: str, other: str) -> None:
+def test_different_names_have_different_outputs(one: str, other: str) -> None:
     stems = [output_name(name).removesuffix(".json") for name in (one, other)]
     for another in (other, *stems, *(output_name(stem).removesuffix(".json") for stem in stems)):
         assert (output_name(another) == output_name(one)) == (another == one)
@@ -173,7 +86,7 @@ def test_every_chosen_name_gets_its_document_through_host_and_worker(app: App, w
     "name",
     ["", "\ud800", "a\udfff.wav", "a\0b.wav", "x" * (LONGEST_NAME + 1), "..", "a/../b", "./a", "a/.", "a\\..\\b"],
 )
-def test_a_name_that_is_no_blobs_is_ignored_without_a_request(
+def test_a_name_that_no_request_can_reach_is_ignored_without_a_request(
     app: App, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app.run(name, AudioStorage="AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint=http://127.0.0.1:9/a;")
@@ -184,7 +97,7 @@ def test_a_name_that_is_no_blobs_is_ignored_without_a_request(
 
 @pytest.fixture
 def shared_access(app: App) -> Iterator[BlobServiceClient]:
-    """A connection whose right goes with every path that is asked for, as a managed identity's does."""
+    """A connection that may reach every container, as a managed identity may."""
     signature = generate_account_sas(
         ACCOUNT,
         ACCOUNT_KEY,

@@ -1,4 +1,4 @@
-"""The captions beside a document are that document's, whoever wrote what before and meanwhile."""
+"""Captions next to a document belong to that document, however many workers write at the same time."""
 
 import json
 import threading
@@ -10,7 +10,8 @@ import pytest
 from azure.storage.blob import BlobClient
 
 from local.speech import Fault
-from tests.support.app import App, murmur, wav
+from tests.support.app import App
+from tests.support.sound import murmur, wav
 from transcription.settings.app import StorageSettings
 from transcription.storage.names import output_name
 from transcription.storage.transcripts import StoredDocument, Transcripts
@@ -30,11 +31,11 @@ def content(app: App, name: str) -> str:
 
 
 def answer(text: str) -> Fault:
-    """An endpoint that hears `text`."""
+    """Return an answer in which the endpoint hears `text`."""
     return Fault.document({"RecognitionStatus": "Success", "DisplayText": text, "Offset": 0, "Duration": 19_000_000})
 
 
-def hooked(monkeypatch: pytest.MonkeyPatch, blob: str, before: Callable[[], object]) -> None:
+def call_before(monkeypatch: pytest.MonkeyPatch, blob: str, before: Callable[[], object]) -> None:
     """Call `before` once, just before `blob` is written."""
     upload = BlobClient.upload_blob
 
@@ -47,7 +48,7 @@ def hooked(monkeypatch: pytest.MonkeyPatch, blob: str, before: Callable[[], obje
     monkeypatch.setattr(BlobClient, "upload_blob", interrupted)
 
 
-def test_captions_lie_beside_the_document_where_they_are_asked_for(app: App) -> None:
+def test_captions_are_written_next_to_the_document_if_they_are_wanted(app: App) -> None:
     app.upload("fr-FR/meeting.m4a.wav", RECORDING)
     app.run("fr-FR/meeting.m4a.wav", TRANSCRIPT_FORMATS=ALL)
     stem = "fr-FR/meeting.m4a.wav"
@@ -59,7 +60,7 @@ def test_captions_lie_beside_the_document_where_they_are_asked_for(app: App) -> 
     assert content(app, f"{stem}.txt") == "Hello world.\n"
 
 
-def test_captions_say_what_they_are(app: App) -> None:
+def test_each_output_has_its_content_type(app: App) -> None:
     app.upload("a.wav", RECORDING)
     app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
     types = {blob.name: blob.content_settings.content_type for blob in app.transcripts.list_blobs()}
@@ -72,12 +73,12 @@ def test_captions_say_what_they_are(app: App) -> None:
 
 
 def test_the_document_is_written_last(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    there: list[list[str]] = []
+    written_before: list[list[str]] = []
     app.upload("a.wav", RECORDING)
     job = app.job(TRANSCRIPT_FORMATS=ALL)
-    hooked(monkeypatch, "a.wav.json", lambda: there.append(app.documents()))
+    call_before(monkeypatch, "a.wav.json", lambda: written_before.append(app.documents()))
     job.run(app.audio.container_name, "a.wav")
-    assert there == [["a.wav.srt", "a.wav.txt", "a.wav.vtt"]]
+    assert written_before == [["a.wav.srt", "a.wav.txt", "a.wav.vtt"]]
 
 
 @pytest.mark.parametrize("outcome", ["Failed", "NoSpeech"])
@@ -91,11 +92,11 @@ def test_an_outcome_without_a_transcript_has_no_captions_and_removes_older_ones(
     assert app.documents() == ["a.wav.json"]
 
 
-def test_captions_that_are_not_asked_for_any_more_are_removed(app: App) -> None:
-    for formats, there in ((ALL, {"json", "srt", "txt", "vtt"}), ("json,txt", {"json", "txt"}), ("json", {"json"})):
+def test_captions_that_are_no_longer_wanted_are_removed(app: App) -> None:
+    for formats, kinds in ((ALL, {"json", "srt", "txt", "vtt"}), ("json,txt", {"json", "txt"}), ("json", {"json"})):
         app.upload("a.wav", RECORDING)
         app.run("a.wav", TRANSCRIPT_FORMATS=formats)
-        assert {name.rpartition(".")[2] for name in app.documents()} == there
+        assert {name.rpartition(".")[2] for name in app.documents()} == kinds
 
 
 def test_new_captions_replace_older_ones(app: App) -> None:
@@ -106,18 +107,18 @@ def test_new_captions_replace_older_ones(app: App) -> None:
         assert (app.document("a.wav")["text"], content(app, "a.wav.vtt").splitlines()[-1]) == (text, text)
 
 
-def test_without_captions_a_first_upload_is_not_looked_up_again(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    def looked(*_: object) -> StoredDocument:
-        raise AssertionError("a request for nothing")
+def test_a_first_transcript_does_not_look_up_older_captions(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: object) -> StoredDocument:
+        raise AssertionError("a needless request")
 
-    monkeypatch.setattr(Transcripts, "with_captions", looked)
+    monkeypatch.setattr(Transcripts, "with_captions", look_up)
     for name, formats in (("a.wav", "json"), ("b.wav", ALL)):
         app.upload(name, RECORDING)
         app.run(name, TRANSCRIPT_FORMATS=formats)
         assert app.document(name)["status"] == "Succeeded"
 
 
-def test_uploads_that_are_named_like_captions_keep_their_own(app: App) -> None:
+def test_uploads_that_are_named_like_captions_keep_their_own_outputs(app: App) -> None:
     names = ["a", "a.vtt", "a.json", "a.json.vtt", "a.vtt.json", "a.wav", "a.wav.vtt", "a.wav.json.srt"]
     for name in names:
         app.upload(name, RECORDING)
@@ -142,7 +143,7 @@ def test_no_two_outputs_have_one_name() -> None:
 @pytest.mark.parametrize("write", ["a.wav.vtt", "a.wav.srt", "a.wav.json"])
 @pytest.mark.parametrize("first_time", [True, False])
 @pytest.mark.parametrize("new", [RECORDING, b"a text file"], ids=["transcript", "failure"])
-def test_a_worker_that_is_late_leaves_nothing_of_the_content_that_was_replaced(
+def test_a_late_worker_leaves_no_outputs_of_replaced_content(
     app: App, monkeypatch: pytest.MonkeyPatch, write: str, first_time: bool, new: bytes
 ) -> None:
     if not first_time:
@@ -156,7 +157,7 @@ def test_a_worker_that_is_late_leaves_nothing_of_the_content_that_was_replaced(
         app.endpoint.faults.append(answer("New."))
         app.run("a.wav", TRANSCRIPT_FORMATS=ALL)
 
-    hooked(monkeypatch, write, overtaken)
+    call_before(monkeypatch, write, overtaken)
     late.run(app.audio.container_name, "a.wav")
     if new == RECORDING:
         assert app.document("a.wav")["text"] == "New."
@@ -173,7 +174,7 @@ def test_two_workers_on_the_same_upload_leave_the_captions_of_the_document(
     app.upload("a.wav", RECORDING)
     app.endpoint.faults.extend([answer("One."), answer("Other.")])
     late = app.job(TRANSCRIPT_FORMATS=ALL)
-    hooked(monkeypatch, write, lambda: app.run("a.wav", TRANSCRIPT_FORMATS=ALL))
+    call_before(monkeypatch, write, lambda: app.run("a.wav", TRANSCRIPT_FORMATS=ALL))
     late.run(app.audio.container_name, "a.wav")
     text = app.document("a.wav")["text"]
     assert [content(app, f"a.wav.{kind}").splitlines()[-1] for kind in ("vtt", "srt", "txt")] == [text] * 3
@@ -198,7 +199,7 @@ def test_many_workers_and_replacements_leave_one_contents_document_and_captions(
 
 
 @pytest.mark.parametrize("new", [RECORDING, b"a text file"], ids=["transcript", "failure"])
-def test_captions_of_a_worker_that_died_before_its_document_are_put_right(app: App, new: bytes) -> None:
+def test_captions_of_a_worker_that_died_before_its_document_are_replaced_or_removed(app: App, new: bytes) -> None:
     for kind in ("vtt", "srt"):
         app.transcripts.upload_blob(f"a.wav.{kind}", b"left behind")
     app.upload("a.wav", new)
@@ -211,7 +212,7 @@ def test_captions_of_a_worker_that_died_before_its_document_are_put_right(app: A
         assert app.documents() == ["a.wav.json"]
 
 
-def test_a_missing_transcript_container_is_made_for_captions_too(app: App) -> None:
+def test_a_missing_transcript_container_is_created_for_captions_too(app: App) -> None:
     app.environ["TRANSCRIPT_CONTAINER"] += "-new"
     app.upload("a.wav", RECORDING)
     app.upload("b.wav", b"a text file")
@@ -221,7 +222,7 @@ def test_a_missing_transcript_container_is_made_for_captions_too(app: App) -> No
     assert len(app.documents()) == 5
 
 
-def test_a_late_writer_of_storage_says_that_it_was_late(app: App, transcripts: Transcripts) -> None:
+def test_a_write_that_comes_too_late_changes_nothing_and_says_so(app: App, transcripts: Transcripts) -> None:
     document = {"status": "Succeeded", "source": {"etag": "0x1"}}
     nothing = StoredDocument(None)
     assert transcripts.write("a", document, {"vtt": "one", "txt": "one"}, nothing)
@@ -230,7 +231,7 @@ def test_a_late_writer_of_storage_says_that_it_was_late(app: App, transcripts: T
     assert not transcripts.write("a", document, {}, nothing)
     assert not transcripts.write("a", document, {}, StoredDocument(transcripts.find("a").etag, captions={"vtt": "0x2"}))
     assert (app.documents(), content(app, "a.vtt")) == (["a.json", "a.txt", "a.vtt"], "one")
-    there = transcripts.with_captions(transcripts.find("a"), "a")
+    stored = transcripts.with_captions(transcripts.find("a"), "a")
     assert json.loads(content(app, "a.json")) == document
-    assert transcripts.write("a", document, {"vtt": "two"}, there)
+    assert transcripts.write("a", document, {"vtt": "two"}, stored)
     assert (app.documents(), content(app, "a.vtt")) == (["a.json", "a.vtt"], "two")

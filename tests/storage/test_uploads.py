@@ -1,4 +1,4 @@
-"""The upload as a seekable file: the same bytes in any order, in few reads, and only of the content we started with."""
+"""The upload as a seekable file: the right bytes in any order, in few reads, and never of other content."""
 
 import io
 import random
@@ -25,13 +25,13 @@ def upload(app: App, uploads: Uploads) -> UploadProperties:
     return uploads.find("blob")
 
 
-def test_it_reads_the_same_bytes_as_a_file(uploads: Uploads, upload: UploadProperties) -> None:
+def test_it_reads_like_a_file(uploads: Uploads, upload: UploadProperties) -> None:
     with uploads.open(upload) as file:
         assert file.read() == CONTENT
         assert file.read(1) == b""
 
 
-def test_it_seeks_as_a_file_does(uploads: Uploads, upload: UploadProperties) -> None:
+def test_it_seeks_like_a_file(uploads: Uploads, upload: UploadProperties) -> None:
     dice, model = random.Random(2), io.BytesIO(CONTENT)
     with uploads.open(upload) as file:
         for _ in range(300):
@@ -74,7 +74,7 @@ def test_replaced_content_is_never_mixed_with_the_old(app: App, uploads: Uploads
             file.read(10)
 
 
-def test_deleted_content_is_not_there_any_more(app: App, uploads: Uploads, upload: UploadProperties) -> None:
+def test_a_read_of_deleted_content_says_so(app: App, uploads: Uploads, upload: UploadProperties) -> None:
     app.audio.delete_blob("blob")
     with uploads.open(upload) as file, pytest.raises(UploadChanged):
         file.read(10)

@@ -1,15 +1,10 @@
-"""What several tests need: a clock that does not wait, recordings made on the spot, an app's settings and storage."""
+"""An app under test: its storage, its endpoint, and a Job or a host between them."""
 
 import json
-import math
 import os
-import struct
-import threading
 import time
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +15,8 @@ from azure.storage.blob import BlobServiceClient
 from local.host import StandInHost
 from local.speech import SpeechEndpoint
 from local.tools import PROJECT
+from tests.support.clock import FakeClock
+from tests.support.settings import app_settings, changed
 from transcription import job
 from transcription.job import Job
 from transcription.transcript import document
@@ -27,91 +24,11 @@ from transcription.transcript import document
 SCHEMA = json.loads((Path(document.__file__).parent / "transcript.schema.json").read_text())
 DOCUMENT = jsonschema.Draft202012Validator(SCHEMA, format_checker=jsonschema.FormatChecker())
 
-SPEECH_KEY = "0123456789abcdef0123456789abcdef"
 WAIT_SECONDS = 30
 
 
-class FakeClock:
-    """Time passes only by sleeping, and sleeping takes no time."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-        self._passed = 0.0
-        self._lock = threading.Lock()
-
-    def monotonic(self) -> float:
-        return self._passed
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, 10, tzinfo=UTC) + timedelta(seconds=self._passed)
-
-    def sleep(self, seconds: float, woken: threading.Event | None = None) -> None:
-        with self._lock:
-            self.slept.append(seconds)
-            self._passed += seconds
-
-
-def murmur(seconds: float, rate: int = 16_000) -> bytes:
-    """16-bit samples of something that swells and fades four times a second, as speech does."""
-    return array(
-        "h", (int(8000 * math.sin(n / 7) * math.sin(4 * math.pi * n / rate) ** 2) for n in range(int(seconds * rate)))
-    ).tobytes()
-
-
-def wav(
-    pcm: bytes,
-    *,
-    rate: int = 16_000,
-    channels: int = 1,
-    bits: int = 16,
-    tag: int = 1,
-    extensible: bool = False,
-    before: bytes = b"",
-    after: bytes = b"",
-    claimed: int | None = None,
-) -> bytes:
-    """A WAV file with any oddity: chunks `before` and `after` the audio, a `claimed` size that is not the real one."""
-    width = channels * bits // 8
-    layout = struct.pack("<HHIIHH", 0xFFFE if extensible else tag, channels, rate, rate * width, width, bits)
-    if extensible:
-        layout += (
-            struct.pack("<HHI", 22, bits, 4) + struct.pack("<H", tag) + bytes.fromhex("000000001000800000aa00389b71")
-        )
-    size = len(pcm) if claimed is None else claimed
-    chunks = (
-        b"fmt " + struct.pack("<I", len(layout)) + layout + before + b"data" + struct.pack("<I", size) + pcm + after
-    )
-    whole = 4 + len(chunks) if claimed is None else min(4 + claimed, 0xFFFFFFFF)
-    return b"RIFF" + struct.pack("<I", whole) + b"WAVE" + chunks
-
-
-def chunk(name: bytes, content: bytes) -> bytes:
-    """One RIFF chunk, padded as the format has it."""
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-
-
-def spoken(text: str) -> list[str]:
-    """The words of a text, without capitals and punctuation; `~` stays, which marks broken ones."""
-    plain = "".join(c for c in text.casefold() if c.isalnum() or c in "~' ")
-    return plain.split()
-
-
-def app_settings(**changes: str | None) -> dict[str, str]:
-    """The settings of an app that works; None takes one away."""
-    values: dict[str, str | None] = {
-        "AudioStorage": "AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net",
-        "AZURE_SPEECH_KEY": SPEECH_KEY,
-        "AZURE_SPEECH_REGION": "westeurope",
-    }
-    return changed(values, changes)
-
-
-def changed(values: Mapping[str, str | None], changes: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in {**values, **changes}.items() if value is not None}
-
-
 def check_document(document: Any) -> None:
-    """Holds a document against the published schema, and against what a schema cannot say."""
+    """Assert that a document is valid, by its schema and by what a schema cannot express."""
     DOCUMENT.validate(document)
     ends = 0.0
     for phrase in document["phrases"]:
@@ -120,7 +37,7 @@ def check_document(document: Any) -> None:
 
 
 class App:
-    """Uploads on one side, documents on the other, and the Job in between with real storage and a real endpoint."""
+    """Real storage for uploads and documents, a real endpoint, and the Job between them."""
 
     def __init__(
         self, service: BlobServiceClient, connection: str, endpoint: SpeechEndpoint, clock: FakeClock, tag: str
@@ -142,11 +59,11 @@ class App:
         self.transcripts.delete_container()
 
     def job(self, **changes: str | None) -> Job:
-        """A Job as a process with these settings would have it."""
+        """Return the Job of a process with these settings."""
         return job.build(changed(self.environ, changes), self.clock)
 
     def upload(self, name: str, content: bytes, **metadata: str) -> str:
-        """The new content's ETag, without quotes."""
+        """Upload `content` and return its ETag, without quotes."""
         blob = self.audio.upload_blob(name, content, overwrite=True, metadata=metadata)
         return str(blob.get_blob_properties().etag).strip('"')
 
@@ -154,23 +71,24 @@ class App:
         self.job(**changes).run(self.audio.container_name, name)
 
     def document(self, name: str) -> Any:
-        """The upload's document, held against the schema."""
+        """Return the upload's document, after validation."""
         document = json.loads(self.transcripts.download_blob(f"{name}.json").readall())
         check_document(document)
         return document
 
     def documents(self) -> list[str]:
+        """Return the names of all documents and captions."""
         return sorted(self.transcripts.list_blob_names())
 
     @property
     def requests(self) -> int:
-        """How many times the endpoint was asked to recognise something."""
+        """Return the number of requests that the endpoint got."""
         return len(self.endpoint.received)
 
 
 @contextmanager
 def host(app: App, worker: Path, folder: Path = PROJECT, **changes: str) -> Iterator[StandInHost]:
-    """The function app in a worker process with the app's settings."""
+    """Run the function app in a worker process with the app's settings."""
     settings = {
         "PATH": os.environ["PATH"],
         "AzureWebJobsStorage": app.environ["AudioStorage"],
@@ -185,7 +103,7 @@ def host(app: App, worker: Path, folder: Path = PROJECT, **changes: str) -> Iter
 
 
 def document_of(app: App, name: str, etag: str) -> Any:
-    """The document of that very upload, once it is there."""
+    """Wait for the document of exactly this upload, and return it."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         try:

@@ -3,9 +3,9 @@
 import struct
 from pathlib import Path
 
-from tests.support.app import murmur, wav
 from tests.support.media_files import box, file_box, mp4
 from tests.support.recordings import encode_as
+from tests.support.sound import murmur, wav
 
 
 def playlists(target: Path) -> dict[str, bytes]:

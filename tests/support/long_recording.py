@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from pathlib import Path
 
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY, app_settings
 from transcription.clock import Budget
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient

@@ -1,7 +1,9 @@
 """A Speech client of one endpoint, with clips to send."""
 
 from local.speech import SpeechEndpoint
-from tests.support.app import FakeClock, app_settings, murmur
+from tests.support.clock import FakeClock
+from tests.support.settings import app_settings
+from tests.support.sound import murmur
 from transcription.clock import Budget
 from transcription.settings.app import Settings
 from transcription.speech.answers import Answer

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from local.speech import Fault, Received, SpeechEndpoint
-from tests.support.app import SPEECH_KEY, FakeClock, app_settings, murmur, spoken
+from tests.support.clock import FakeClock
+from tests.support.settings import SPEECH_KEY, app_settings
+from tests.support.sound import murmur
 from tests.support.speech_corpus import Recording
 from tests.support.truth import Recognizer
+from tests.support.words import spoken
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import Recording as Opened
 from transcription.audio.recording import open_recording

@@ -1,6 +1,4 @@
-"""Captions that people can read and every player takes: a library reads them all back."""
-
-# the punctuation of other scripts is meant
+"""Captions that people can read and every player accepts. A library reads them all back."""
 
 import html
 import string
@@ -23,14 +21,14 @@ Shown = tuple[int, int, tuple[str, ...]]  # start and end in milliseconds, lines
 
 
 def shown(kind: str, phrases: list[Phrase], language: str = "en-US") -> list[Shown]:
-    """What a library finds in the file."""
+    """Return the captions that a library reads from the file."""
     file = pysubs2.SSAFile.from_string(render(kind, phrases, language), format_=kind, keep_html_tags=True)
     texts = (html.unescape(event.text) if kind == "vtt" else event.text for event in file)
     return [(event.start, event.end, tuple(text.split("\\N"))) for event, text in zip(file, texts, strict=True)]
 
 
 def spoken(text: str, start: float = 0.0, each: float = 0.3, lasting: float = 0.25) -> tuple[Word, ...]:
-    """One word after the other."""
+    """Return the words of a text, one every `each` seconds."""
     return tuple(Word(word, start + each * at, lasting) for at, word in enumerate(text.split()))
 
 
@@ -66,7 +64,7 @@ def test_a_text_without_punctuation_is_cut_into_even_captions_and_lines() -> Non
     assert [len(line) for line in (*first, *second)] == [29] * 4
 
 
-def test_times_are_those_of_the_words_whatever_the_display_text_makes_of_them() -> None:
+def test_captions_have_the_times_of_their_words_however_the_display_text_writes_them() -> None:
     text = "On May 5th, pay Dr. Smith $25, damn it. And then call me at 10:30 in the office, or at home after that."
     lexical = (
         "on may fifth pay doctor smith twenty five dollars **** it and then call me at ten thirty in the office or at "
@@ -77,7 +75,7 @@ def test_times_are_those_of_the_words_whatever_the_display_text_makes_of_them() 
     assert starts == {"On": 1000, "And": 1000 + 300 * lexical.split().index("and")}
 
 
-def test_a_pause_between_words_is_no_captions_time() -> None:
+def test_a_pause_between_words_belongs_to_no_caption() -> None:
     words = (*spoken("so much for the first of all these topics and here"), *spoken("is what we do next in order", 8.0))
     text = "So much for the first of all these topics, and here is what we do next, in order."
     times = [(start, end) for start, end, _ in shown("vtt", [Phrase(0.0, 10.0, text, words=words)])]
@@ -85,7 +83,7 @@ def test_a_pause_between_words_is_no_captions_time() -> None:
     assert times[1][1] == 7 * 300 + 8000 - 50
 
 
-def test_without_word_times_the_phrases_time_is_shared_out_by_length() -> None:
+def test_without_word_times_the_phrases_time_is_divided_by_length() -> None:
     text = "aaaa " * 10 + "bbbb " * 20
     captions = shown("vtt", [Phrase(10.0, 12.0, text)])
     assert (captions[0][0], captions[-1][1]) == (10_000, 22_000)
@@ -93,12 +91,12 @@ def test_without_word_times_the_phrases_time_is_shared_out_by_length() -> None:
     assert max(per_character) < 1.1 * min(per_character)
 
 
-def test_no_caption_flashes_by_where_there_is_room_and_none_stays_for_ever() -> None:
+def test_a_caption_stays_long_enough_to_read_where_there_is_room_and_seven_seconds_at_most() -> None:
     phrases = [Phrase(0.0, 0.1, "Yes."), Phrase(5.0, 0.1, "No."), Phrase(5.3, 60.0, "Well.")]
     assert [(start, end) for start, end, _ in shown("srt", phrases)] == [(0, 700), (5000, 5300), (5300, 12_300)]
 
 
-def test_slow_speech_is_cut_for_its_time_instead_of_its_length() -> None:
+def test_slow_speech_is_cut_by_its_time_instead_of_its_length() -> None:
     words = spoken("one two three four five six seven eight", each=2.0, lasting=1.5)
     captions = shown("vtt", [Phrase(0.0, 15.5, "One two three four five six seven eight.", words=words)])
     assert len(captions) > 1
@@ -141,13 +139,13 @@ def test_no_text_can_break_the_file(kind: str, text: str) -> None:
     assert letters == [char for char in text if char in string.ascii_letters]
 
 
-def test_words_that_fit_on_no_line_are_cut() -> None:
+def test_words_wider_than_a_line_are_split() -> None:
     ((_, _, lines),) = shown("vtt", [Phrase(0.0, 4.0, "x" * 50)])
     assert lines == ("x" * 42, "x" * 8)
 
 
-def test_a_line_is_no_bare_number_where_that_can_be_helped() -> None:
-    """Lenient parsers take a number at the end for the next caption's."""
+def test_a_line_is_not_just_a_number_where_that_can_be_avoided() -> None:
+    """Lenient parsers take a number at the end for the next caption's number."""
     ((_, _, lines),) = shown("vtt", [Phrase(0.0, 4.0, "The year in which all of it took place was 2021")])
     assert not lines[1].isdecimal()
 
@@ -157,7 +155,7 @@ def test_a_no_break_space_keeps_a_word_and_its_question_mark_together() -> None:
     assert "point\u00a0?" in render("vtt", [Phrase(0.0, 6.0, text)], "fr-FR")
 
 
-def test_text_from_right_to_left_is_left_alone() -> None:
+def test_text_from_right_to_left_is_not_changed() -> None:
     text = "\u200fمرحبا بكم جميعا في هذا الاجتماع، واليوم سنتحدث عن الميزانية؟\u200f"
     for kind in ("vtt", "srt"):
         captions = shown(kind, [Phrase(0.0, 6.0, text)], "ar-EG")
@@ -193,7 +191,7 @@ def test_ideographs_take_two_columns_and_keep_words_of_other_scripts_whole() -> 
     assert any("Microsoft" in line for line in lines)
 
 
-def test_spoken_words_are_kept_whole_in_languages_without_spaces_where_the_service_names_them() -> None:
+def test_with_word_times_languages_without_spaces_are_cut_between_words_only() -> None:
     words = ["今天", "我们", "讨论", "明年的", "预算", "问题", "然后", "再", "决定", "是否", "使用", "这个", "系统"] * 3
     phrase = Phrase(0.0, 13.0, "".join(words) + "。", words=spoken(" ".join(words), each=0.33, lasting=0.33))
     captions = shown("vtt", [phrase], "zh-CN")
@@ -215,7 +213,7 @@ PHRASES = st.lists(st.builds(Phrase, SECONDS, st.floats(0, 90), TEXT, words=WORD
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(phrases=PHRASES, language=st.sampled_from(["en-US", "zh-CN", "th-TH"]))
-def test_whatever_comes_is_read_back_the_same_in_both_formats(phrases: list[Phrase], language: str) -> None:
+def test_any_phrases_are_read_back_the_same_from_both_formats(phrases: list[Phrase], language: str) -> None:
     vtt, srt = (shown(kind, phrases, language) for kind in ("vtt", "srt"))
     assert [times[:2] for times in vtt] == [times[:2] for times in srt]
     assert all(0 <= start < end <= start + 7000 for start, end, _ in vtt)

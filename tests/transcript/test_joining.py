@@ -1,10 +1,10 @@
-"""Two answers to shared sound: every word once, none broken."""
+"""Two answers to shared audio: every word is kept once, and none is broken."""
 
 from dataclasses import replace
 
 import pytest
 
-from transcription.transcript.joining import join, place
+from transcription.transcript.joining import join, unit_index
 from transcription.transcript.model import Phrase, Word
 
 SENTENCE = [
@@ -32,7 +32,7 @@ def spoken(words: list[str], start: float, text: str = "", step: float = 0.3) ->
     return Phrase(start, len(words) * step, text or " ".join(words), lexical=" ".join(words), words=timed)
 
 
-def said(text: str) -> Phrase:
+def untimed_phrase(text: str) -> Phrase:
     return Phrase(0.0, 1.0, text)
 
 
@@ -47,7 +47,7 @@ def joined(earlier: Phrase, later: Phrase) -> str:
 
 @pytest.mark.parametrize(("first", "last"), [(first, last) for first in range(2, 12) for last in range(first, 16)])
 @pytest.mark.parametrize("timed", [True, False])
-def test_words_in_both_are_kept_once(first: int, last: int, timed: bool) -> None:
+def test_words_in_both_answers_are_kept_once(first: int, last: int, timed: bool) -> None:
     earlier, later = spoken(SENTENCE[:last], 0.0), spoken(SENTENCE[first:], first * 0.3 + 0.04)
     if not timed:
         earlier, later = untimed(earlier), untimed(later)
@@ -55,7 +55,7 @@ def test_words_in_both_are_kept_once(first: int, last: int, timed: bool) -> None
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_a_word_that_an_edge_has_broken_is_taken_from_the_other(timed: bool) -> None:
+def test_a_word_that_a_cut_has_broken_is_taken_from_the_other_answer(timed: bool) -> None:
     earlier, later = spoken([*SENTENCE[:9], "an"], 0.0), spoken(["hose", *SENTENCE[6:]], 5 * 0.3)
     if not timed:
         earlier, later = untimed(earlier), untimed(later)
@@ -73,29 +73,29 @@ def test_phrases_that_share_no_time_are_left_as_they_are() -> None:
 
 
 def test_without_times_phrases_that_share_no_words_are_left_as_they_are() -> None:
-    earlier, later = said("This is one thing."), said("That was another.")
+    earlier, later = untimed_phrase("This is one thing."), untimed_phrase("That was another.")
     assert join(earlier, later) == (earlier, later)
 
 
-def test_without_times_a_sentence_said_twice_is_not_taken_for_the_shared_sound() -> None:
+def test_without_times_a_sentence_said_twice_is_not_mistaken_for_shared_audio() -> None:
     words = ["up", "half", "of", "it", "is", "mine", "and", "up", "half", "of", "it", "is", "mine", "but", "not", "all"]
-    assert joined(said(" ".join(words[:13])), said(" ".join(words[9:]))).split() == words
+    assert joined(untimed_phrase(" ".join(words[:13])), untimed_phrase(" ".join(words[9:]))).split() == words
 
 
-def test_where_both_heard_other_words_the_middle_of_the_shared_sound_decides() -> None:
+def test_where_the_answers_disagree_the_seam_is_in_the_middle_of_the_shared_audio() -> None:
     earlier = spoken(["one", "two", "free", "fore"], 0.0)
     later = spoken(["tree", "for", "five", "six"], 0.6)
     assert joined(earlier, later) == "one two free for five six"
 
 
-def test_capitals_and_punctuation_do_not_hinder_agreement() -> None:
+def test_answers_agree_despite_different_capitals_and_punctuation() -> None:
     earlier = spoken(["we", "went", "home", "and", "then"], 0.0, "We went home, and then.")
     later = spoken(["home", "and", "then", "we", "slept"], 0.6, "Home, and then we slept.")
     assert joined(earlier, later) == "We went home, and then we slept."
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_numbers_shown_as_digits_are_neither_split_nor_doubled(timed: bool) -> None:
+def test_numbers_shown_as_digits_are_neither_split_nor_repeated(timed: bool) -> None:
     earlier = spoken(
         ["we", "sold", "twenty", "five", "baskets", "of", "fish", "and"], 0.0, "We sold 25 baskets of fish and"
     )
@@ -117,10 +117,10 @@ def test_the_lexical_form_and_the_word_times_are_cut_at_the_same_place() -> None
 
 def test_any_other_form_of_the_text_can_be_cut_at_the_same_place() -> None:
     words = ["it", "costs", "twenty", "five", "pounds", "today"]
-    assert place("It costs £25 today.", words, 5) == len("It costs £25 ")
-    assert place("it costs **** five pounds today", words, 4) == len("it costs **** five ")
-    assert place("anything", words, 0) == 0
-    assert place("", words, 3) == 0
+    assert unit_index("It costs £25 today.", words, 5) == len("It costs £25 ")
+    assert unit_index("it costs **** five pounds today", words, 4) == len("it costs **** five ")
+    assert unit_index("anything", words, 0) == 0
+    assert unit_index("", words, 3) == 0
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_any_other_form_of_the_text_can_be_cut_at_the_same_place() -> None:
     ids=["zh", "ja", "th"],
 )
 def test_languages_written_without_spaces_are_joined_by_characters(earlier: str, later: str, whole: str) -> None:
-    one, other = join(said(earlier), said(later))
+    one, other = join(untimed_phrase(earlier), untimed_phrase(later))
     assert one.text + other.text == whole
 
 
@@ -149,5 +149,5 @@ def test_words_of_several_characters_are_not_split() -> None:
 
 def test_an_empty_answer_takes_nothing_from_its_neighbour() -> None:
     phrase = spoken(SENTENCE, 0.0)
-    assert join(phrase, said("")) == (phrase, said(""))
-    assert join(said(""), phrase) == (said(""), phrase)
+    assert join(phrase, untimed_phrase("")) == (phrase, untimed_phrase(""))
+    assert join(untimed_phrase(""), phrase) == (untimed_phrase(""), phrase)

@@ -1,8 +1,8 @@
 """The storage account: one client for the process, bounded retries, and errors without addresses.
 
 The SDK retries 408 and 5xx by itself, for minutes by default. Its retries are limited to seconds here, because the host
-redelivers a failed upload anyway. A SAS is part of every address, so addresses stay out of logs, and `StorageFailed`
-leaves this package in place of the SDK's errors.
+redelivers a failed upload anyway. An address may contain a SAS, so addresses stay out of logs, and `StorageFailed` is
+raised in place of the SDK's errors.
 """
 
 import logging
@@ -27,12 +27,13 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-BLOCK_BYTES = 2 << 20  # of one read; the SDK's own first read is 32 MiB
+BLOCK_BYTES = 2 << 20  # bytes of one read; the SDK's own first read is 32 MiB
 WRITE_WAITS = (2.0, 10.0, 30.0)  # seconds between writes of one output, on top of the SDK's own retries
-CLIENTS_KEPT = 64  # clients of single blobs that are cached; more than are worked on at once
+CACHED_CLIENTS = 64  # clients for single blobs; more than a process works on at once
 
 CLIENT_OPTIONS: dict[str, Any] = {
-    # Not a policy object: it belongs to one client's pipeline, and a second client would send through the first's.
+    # Plain options rather than a retry policy object: a second client with the same object would send through the
+    # first client's pipeline.
     "initial_backoff": 1,
     "increment_base": 2,
     "retry_total": 3,
@@ -45,14 +46,14 @@ CLIENT_OPTIONS: dict[str, Any] = {
 _QUERY = re.compile(r"(\?|%3f)\S*", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]{1,60}")  # such as AuthorizationPermissionMismatch
 
-# It logs each request and answer with all headers at INFO. The host would keep and bill those lines.
+# This logger writes each request and answer with all headers at INFO. The host would store and bill those lines.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-# It warns of broken headers, and logs every URL at DEBUG. A SAS is part of a URL.
+# This logger warns of broken headers, and writes every URL at DEBUG. A URL may contain a SAS.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 def connect(settings: StorageSettings) -> BlobServiceClient:
-    """Return the process's client. It opens connections when it needs them, and keeps them."""
+    """Return a client for the process. It opens connections when it needs them, and reuses them."""
     options = CLIENT_OPTIONS | _environment()
     if settings.connection_string:
         return BlobServiceClient.from_connection_string(settings.connection_string, **options)
@@ -63,8 +64,8 @@ def connect(settings: StorageSettings) -> BlobServiceClient:
 def without_addresses() -> Iterator[None]:
     """Raise StorageFailed in place of the SDK's errors.
 
-    The host logs an error as it is. The SDK's errors repeat the whole answer, and a proxy's answer repeats the address,
-    which a SAS is part of.
+    The host logs errors in full. The SDK's errors repeat the whole answer, and a proxy's answer repeats the address,
+    which may contain a SAS.
     """
     try:
         yield
@@ -73,7 +74,7 @@ def without_addresses() -> Iterator[None]:
 
 
 def reason(error: AzureError) -> str:
-    """Return the error's first line without queries, and storage's own code: a refused HEAD has no words."""
+    """Return the error's first line without queries, and storage's own code, because answers to HEAD have no text."""
     first = _QUERY.sub("?…", (str(error).splitlines() or [""])[0])
     if not isinstance(error, HttpResponseError):
         return first
@@ -83,7 +84,7 @@ def reason(error: AzureError) -> str:
 
 
 def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
-    """Return `write()`, called again after each of WRITE_WAITS while storage fails."""
+    """Return `write()`. While storage fails, call it again after each of WRITE_WAITS."""
     for seconds in WRITE_WAITS:
         try:
             return write()
@@ -104,15 +105,16 @@ def bare_etag(etag: str) -> str:
 
 
 def _environment() -> dict[str, Any]:
-    """Return what the environment says about proxies and certificate authorities.
+    """Return options for the proxies and certificate authorities that the environment names.
 
-    The SDK would read it with each request, for a fifth of its CPU time. It still decides which hosts use the proxy.
+    The SDK would read the environment with each request, which takes a fifth of its CPU time. Which hosts use the proxy
+    is still up to the SDK.
     """
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     return {"use_env_settings": bool(getproxies()), "connection_verify": bundle or True}
 
 
 def _managed_identity(client_id: str | None) -> TokenCredential:
-    from azure.identity import ManagedIdentityCredential  # 124 ms that a connection string does not need
+    from azure.identity import ManagedIdentityCredential  # takes 124 ms; a connection string does not need it
 
     return ManagedIdentityCredential(client_id=client_id)

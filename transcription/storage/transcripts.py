@@ -1,15 +1,15 @@
-"""The container of transcripts: which document is there, and conditional writes.
+"""The container of transcripts: lookups of documents, and conditional writes.
 
 A document and its captions are several blobs, and storage has no transaction over them. Writing the document is the
-commit. It comes last, and replaces only the document that was there when its writer began. A writer that comes too late
-removes its captions again. All writes and deletions are conditional on what was there *before* the upload was last seen
-to be the one they belong to. So the captions that remain are those of the document that remains, whoever writes at the
-same time and however often the upload is replaced meanwhile.
+commit. It comes last, and replaces only the document that was looked up before. A writer that comes too late removes
+its captions again. Every write and deletion is conditional on the state *before* the last check that the upload is
+still the same. So the remaining captions belong to the remaining document, however many workers write at the same time
+and however often the upload is replaced.
 
-One thing breaks this: a worker that dies, or loses its storage, between captions and document. The next writer of the
-same name cleans up, and the host sends one where there is work left.
+One thing breaks this: a worker that dies or loses storage after writing captions and before writing the document. The
+next writer of the same name cleans up, and the host redelivers the upload while there is work left.
 
-Errors of the SDK that no method names pass through: they mean that storage is down.
+The SDK's errors pass through unless a method says otherwise: they mean that storage is down.
 """
 
 import json
@@ -24,14 +24,14 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSetting
 
 from transcription.errors import UploadReplaced
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import CLIENTS_KEPT, only_if_unchanged
+from transcription.storage.account import CACHED_CLIENTS, only_if_unchanged
 from transcription.storage.names import output_name
 from transcription.storage.uploads import UploadProperties, Uploads
 from transcription.transcript.document import missing_seconds
 from transcription.transcript.model import FAILED, NO_SPEECH, PARTIAL, Json
 
-LONGEST_DOCUMENT = 16 << 20  # bytes that are read of an unfinished document; two hours of words take some MB
-MOST_WRITES = 10  # of one document; others win the race each time, so the host's own retries take over
+LONGEST_DOCUMENT = 16 << 20  # bytes; longer documents are not read; two hours of words take some MB
+MAX_WRITES = 10  # of one document; if others win the race each time, the host's own retries take over
 DOCUMENT_TYPE = "application/json; charset=utf-8"
 CAPTION_TYPES = {
     "vtt": "text/vtt; charset=utf-8",
@@ -42,10 +42,13 @@ CAPTION_TYPES = {
 
 @dataclass(frozen=True)
 class StoredDocument:
-    """The document that is there now. `etag` is its own; None means that there is no document.
+    """The current document of an upload.
 
-    final: nothing is left to try. partial: it has some of the words, and says that it lacks `missing` seconds.
-    captions: those next to it, kind → ETag, where they were looked for.
+    etag: the document's own; None if there is no document.
+    source_etag: the ETag of the content that was transcribed.
+    final: another try would change nothing.
+    partial: it has only some of the words, and lacks `missing` seconds of speech.
+    captions: the captions next to it, kind → ETag; empty unless they were looked up.
     """
 
     etag: str | None
@@ -57,23 +60,23 @@ class StoredDocument:
 
     @classmethod
     def of(cls, blob: BlobProperties) -> "StoredDocument":
-        """Return what a listing tells. It does not tell whether a failure or a gap is final, so it counts as not."""
+        """Return what the properties alone say. They do not say whether a failure is final, so none counts as final."""
         metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
         status = metadata.get("status")
         final = status not in (FAILED, PARTIAL)
         return cls(blob.etag, metadata.get("source_etag"), final, partial=status == PARTIAL)
 
     def finishes(self, upload: UploadProperties) -> bool:
-        """Tell whether this upload's content is done and nothing is left to try."""
+        """Tell whether this document is final and belongs to this content of the upload."""
         return self.final and self.source_etag == upload.etag
 
-    def makes_needless(self, document: Json, captions: Mapping[str, str], upload: UploadProperties) -> bool:
-        """Tell whether there is no reason to write these outputs: it is final, or has more of the words."""
+    def is_preferable(self, document: Json, captions: Mapping[str, str], upload: UploadProperties) -> bool:
+        """Tell whether to keep this document, with its captions, rather than write the new ones."""
         complete = self.finishes(upload) and self.captions.keys() >= captions.keys()
-        return complete or self.has_more_than(document, upload)
+        return complete or self._has_more_words(document, upload)
 
-    def has_more_than(self, document: Json, upload: UploadProperties) -> bool:
-        """Tell whether it has words of this content that a new try's `document` lacks."""
+    def _has_more_words(self, document: Json, upload: UploadProperties) -> bool:
+        """Tell whether this document has words of the same content that the new `document` lacks."""
         if not self.partial or self.source_etag != upload.etag:
             return False
         return document["status"] == FAILED or ("error" in document and missing_seconds(document) > self.missing)
@@ -84,10 +87,10 @@ class Transcripts:
 
     def __init__(self, service: BlobServiceClient, settings: StorageSettings) -> None:
         self._container = service.get_container_client(settings.transcript_container)
-        self._blob = lru_cache(CLIENTS_KEPT)(self._container.get_blob_client)
+        self._blob = lru_cache(CACHED_CLIENTS)(self._container.get_blob_client)
 
     def find(self, name: str) -> StoredDocument:
-        """Return what is known of an upload's document. A document that cannot be read is not final."""
+        """Return the current document of an upload. A document that cannot be read is not final."""
         document = self._blob(output_name(name))
         try:
             properties = document.get_blob_properties()
@@ -98,17 +101,17 @@ class Transcripts:
         except ResourceNotFoundError:
             return StoredDocument(None)
         except ResourceModifiedError:
-            pass  # it was just rewritten: whoever relies on what was read will find out when writing
+            pass  # it was just rewritten; a write that relies on the old one will fail
         return stored
 
     def with_captions(self, stored: StoredDocument, name: str) -> StoredDocument:
         """Return `stored` with the captions next to it, in one request."""
         kinds = {output_name(name, kind): kind for kind in CAPTION_TYPES}
         try:
-            found = list(self._container.list_blobs(name_starts_with=output_name(name, "")))
-        except ResourceNotFoundError:  # the container
-            found = []
-        return replace(stored, captions={kinds[blob.name]: blob.etag for blob in found if blob.name in kinds})
+            blobs = list(self._container.list_blobs(name_starts_with=output_name(name, "")))
+        except ResourceNotFoundError:  # there is no container
+            blobs = []
+        return replace(stored, captions={kinds[blob.name]: blob.etag for blob in blobs if blob.name in kinds})
 
     def publish(
         self,
@@ -117,31 +120,31 @@ class Transcripts:
         document: Json,
         captions: Mapping[str, str],
         existing: StoredDocument,
-        keep: Callable[[StoredDocument], bool],
+        should_keep: Callable[[StoredDocument], bool],
     ) -> bool:
-        """Write the outputs of `upload`, unless `keep` prefers the document that is there. Return whether it wrote.
+        """Write the outputs of `upload`, unless `should_keep(current document)`. Return True if they were written.
 
         `existing` was looked up before the work began, without captions.
-        Raises UploadReplaced or UploadGone if the outputs no longer belong to the upload that is there.
+        Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
         """
-        # A first transcript, the usual case, does not look for older captions: its write fails if it meets any.
+        # The usual case, a first transcript, does not look up older captions. If there are any, the write fails.
         if existing.etag or document["status"] in (FAILED, NO_SPEECH):
             existing = self.with_captions(existing, upload.name)
-        for _ in range(MOST_WRITES):
-            if keep(existing):
+        for _ in range(MAX_WRITES):
+            if should_keep(existing):
                 return False
             if uploads.find(upload.name).etag != upload.etag:
                 raise UploadReplaced(upload.name)
             if self.write(upload.name, document, captions, existing):
                 return True
             existing = self.with_captions(self.find(upload.name), upload.name)
-        raise UploadReplaced(f"The document of {upload.name!r} was written by others {MOST_WRITES} times")
+        raise UploadReplaced(f"Others wrote the document of {upload.name!r} first, {MAX_WRITES} times in a row")
 
     def write(self, name: str, document: Json, captions: Mapping[str, str], existing: StoredDocument) -> bool:
-        """Write the captions (kind → text) and then the document, and return True.
+        """Write the captions (kind → text), then the document, and return True.
 
-        Returns False if another document came after `existing` was looked up. Removes the captions of `existing` that
-        are no longer wanted.
+        Removes captions of `existing` that are no longer wanted.
+        Returns False if another document was written after `existing` was looked up.
         """
         written: dict[str, str] = {}
         try:
@@ -163,9 +166,9 @@ class Transcripts:
         return True
 
     def reassign(self, name: str, stored: StoredDocument, etag: str) -> None:
-        """Make the document that of its content's new ETag, so that a later failure does not remove its words.
+        """Change the document's source ETag, because its upload got a new one with the same content.
 
-        Does nothing where the document was replaced or cannot be read.
+        Else a later failure would remove its words. Does nothing if the document was replaced or cannot be read.
         """
         try:
             download = self._blob(output_name(name)).download_blob(**only_if_unchanged(str(stored.etag)))
@@ -183,7 +186,7 @@ class Transcripts:
     def _put(self, blob: str, text: str, content_type: str, metadata: dict[str, str], replacing: str | None) -> str:
         """Write the blob and return its new ETag.
 
-        Raises ResourceExistsError or ResourceModifiedError if the blob is not the one with the ETag `replacing`.
+        Raises ResourceExistsError or ResourceModifiedError if the current blob does not have the ETag `replacing`.
         """
         written = self._blob(blob).upload_blob(
             text.encode(errors="replace"),  # an answer may hold half a surrogate pair, which is not UTF-8
@@ -197,16 +200,16 @@ class Transcripts:
     def _remove(self, blob: str, etag: str) -> None:
         """Delete the blob if it exists.
 
-        Raises ResourceModifiedError if it is no longer the one with that ETag.
+        Raises ResourceModifiedError if it no longer has that ETag.
         """
         with suppress(ResourceNotFoundError):
             self._container.delete_blob(blob, **only_if_unchanged(etag))
 
 
 def _wants_another_try(document: bytes) -> bool:
-    """Tell whether a document asks for another try.
+    """Tell whether another try could change the document. It could if the document cannot be read.
 
-    Gaps without an error would be there after another try as well. A failure that cannot be read is tried again.
+    Gaps without an error would remain after another try.
     """
     try:
         content = json.loads(document)
@@ -221,4 +224,4 @@ def _missing(document: bytes) -> float:
     try:
         return missing_seconds(json.loads(document))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return math.inf  # any document has more words than one that cannot be read
+        return math.inf  # any document has more words than an unreadable one

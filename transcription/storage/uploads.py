@@ -1,7 +1,7 @@
 """The container of uploads: their properties, and their bytes as a seekable file.
 
-Every read is conditional on the upload's ETag, so a recording is never a mixture of old and new content. Errors of the
-SDK that no method names pass through: they mean that storage is down.
+Every read is conditional on the upload's ETag, so a recording is never a mixture of old and new content. The SDK's
+errors pass through unless a method says otherwise: they mean that storage is down.
 """
 
 import io
@@ -17,7 +17,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient
 
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import BLOCK_BYTES, CLIENTS_KEPT, bare_etag, only_if_unchanged
+from transcription.storage.account import BLOCK_BYTES, CACHED_CLIENTS, bare_etag, only_if_unchanged
 from transcription.storage.names import is_reachable
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class UploadProperties:
 
     @property
     def is_folder_marker(self) -> bool:
-        """Tell whether this is a folder. Accounts with a hierarchical namespace keep those as empty blobs."""
+        """Tell whether this is a folder. Accounts with a hierarchical namespace store folders as empty blobs."""
         return self.metadata.get("hdi_isfolder", "").casefold() == "true"
 
 
@@ -48,13 +48,13 @@ class Uploads:
 
     def __init__(self, service: BlobServiceClient, settings: StorageSettings) -> None:
         self.container = settings.audio_container
-        # Making a client takes a fifth of a request's CPU time, and each upload is asked for several times.
-        self._blob = lru_cache(CLIENTS_KEPT)(service.get_container_client(self.container).get_blob_client)
+        # Creating a client takes a fifth of a request's CPU time, and each upload needs several requests.
+        self._blob = lru_cache(CACHED_CLIENTS)(service.get_container_client(self.container).get_blob_client)
 
     def find(self, name: str) -> UploadProperties:
-        """Return the upload that is there now.
+        """Return the properties of the current content.
 
-        Raises UploadGone if there is none, or none that a request can reach.
+        Raises UploadGone if there is no such blob, or no request can reach it.
         """
         if not is_reachable(name):
             log.warning("Ignored %.200r: a request for that name would not reach that blob", name)
@@ -65,7 +65,7 @@ class Uploads:
     def read(self, upload: UploadProperties, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset` of exactly this content.
 
-        Raises UploadReplaced or UploadGone if it is no longer there.
+        Raises UploadReplaced or UploadGone if this content no longer exists.
         """
         with _upload_errors(upload.name):
             download = self._blob(upload.name).download_blob(offset, length, **only_if_unchanged(upload.etag))
@@ -74,25 +74,22 @@ class Uploads:
     def open(self, upload: UploadProperties) -> BinaryIO:
         """Return the upload as a seekable file that is read in blocks, never as a whole.
 
-        Any read raises UploadReplaced or UploadGone if the content is no longer there.
+        Each read raises UploadReplaced or UploadGone if this content no longer exists.
         """
         return io.BufferedReader(_BlockReader(self, upload))
 
 
 class _BlockReader(io.RawIOBase):
-    """A file that reads blocks of BLOCK_BYTES.
+    """A seekable file that reads blocks of BLOCK_BYTES."""
 
-    It caches the two blocks used last: formats with an index at their end go back and forth between that and the audio.
-    """
-
-    CACHED_BLOCKS = 2
+    CACHED_BLOCKS = 2  # formats with an index at their end make readers go back and forth between index and audio
 
     def __init__(self, uploads: Uploads, upload: UploadProperties) -> None:
         super().__init__()
         self._uploads = uploads
         self._upload = upload
         self._position = 0
-        self._blocks: dict[int, bytes] = {}  # in the order of last use
+        self._blocks: dict[int, bytes] = {}  # least recently used first
 
     def readable(self) -> bool:
         return True
@@ -111,10 +108,10 @@ class _BlockReader(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed wants any buffer
         """Fill `buffer` up to the end of the current block, and return the number of bytes; 0 at the end."""
         number, skipped = divmod(self._position, BLOCK_BYTES)
-        piece = self._block(number)[skipped : skipped + len(buffer)]
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
+        content = self._block(number)[skipped : skipped + len(buffer)]
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
     def _block(self, number: int) -> bytes:
         block = self._blocks.pop(number, None)

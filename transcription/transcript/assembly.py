@@ -1,7 +1,8 @@
-"""What became of each clip → the transcript: phrases in order, each word once, and what is missing.
+"""Assembles the transcript from the results of all clips: phrases in order, each word once, and the gaps.
 
-Two answers may tell of the same sound: clips that were cut in running speech share some, and what is sent again begins
-where the words ended. Only there are they joined; elsewhere a word that is said twice was said twice.
+Two answers may cover the same audio. Clips that are cut within continuous speech share some of it, and audio that is
+sent again begins where the words ended. Only such answers are joined. Elsewhere, a word that appears twice was said
+twice.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,10 @@ from transcription.transcript.model import Gap, Phrase, Transcript
 
 @dataclass
 class ClipResult:
-    """What became of one clip; `error` is what kept part of it from an answer.
+    """The phrases and gaps of one clip, and the error that left part of it without an answer.
 
-    Of the clip itself only its place is left (samples of the recording): the sound of all clips would fill the memory.
+    `start`, `end` and `overlap` are samples of the recording. The clip's audio is not kept, because all clips together
+    would fill the memory.
     """
 
     start: int
@@ -27,53 +29,58 @@ class ClipResult:
     gaps: list[Gap] = field(default_factory=list)
     error: TranscriptionError | None = None
 
-    def missing(self, spoken: Sequence[tuple[int, int]], reason: str) -> None:
-        """Notes one gap from the first of these stretches (samples of the recording) to the end of the last."""
-        if spoken:
-            start, end = spoken[0][0] / SAMPLE_RATE, spoken[-1][1] / SAMPLE_RATE
+    def add_gap(self, speech: Sequence[tuple[int, int]], reason: str) -> None:
+        """Add one gap from the start of the first stretch of `speech` to the end of the last, in samples."""
+        if speech:
+            start, end = speech[0][0] / SAMPLE_RATE, speech[-1][1] / SAMPLE_RATE
             self.gaps.append(Gap(start, end - start, reason))
 
 
-def assembled(heard: Sequence[ClipResult], lost: Sequence[Gap], seconds: float, language: str) -> Transcript:
-    """The transcript of all clips, in order; where there are no words at all, the error that says why.
+def assemble(results: Sequence[ClipResult], damaged: Sequence[Gap], seconds: float, language: str) -> Transcript:
+    """Return the transcript of a recording that lasts `seconds`. `results` are in order.
 
-    `lost` is what the file itself does not give. NothingRecognized: there is speech, and no word of it.
+    `damaged` are the stretches that cannot be read from the file.
+    Raises a clip's error if there are no words and a clip failed.
+    Raises NothingRecognized if there is speech, but not one word was recognised.
     """
-    phrases = tuple(_in_order(heard))
-    gaps = [gap for one in heard for gap in one.gaps]
-    errors = sorted((one.error for one in heard if one.error), key=lambda error: not error.try_again)
+    phrases = tuple(_joined_phrases(results))
+    gaps = [gap for result in results for gap in result.gaps]
+    errors = sorted((result.error for result in results if result.error), key=lambda error: not error.try_again)
     if not phrases and errors:
         raise errors[0]
     if not phrases and gaps:
         raise NothingRecognized(
-            f"There is speech in this recording, but no words of {language} were understood: check the language"
+            f"There is speech in this recording, but no words of {language} were understood. Check the language"
             " (metadata `language`, the first folder, or SPEECH_LANGUAGE) and upload it again."
         )
-    mendable = errors[0] if errors and errors[0].try_again else None
-    in_order = sorted([*gaps, *lost], key=lambda gap: gap.offset)
-    return Transcript(language, seconds, phrases, tuple(in_order), mendable)
+    temporary_error = errors[0] if errors and errors[0].try_again else None
+    gaps_in_order = sorted([*gaps, *damaged], key=lambda gap: gap.offset)
+    return Transcript(language, seconds, phrases, tuple(gaps_in_order), temporary_error)
 
 
-def _in_order(heard: Sequence[ClipResult]) -> Iterator[Phrase]:
-    """All phrases; what two answers both have is kept once, and no phrase reaches into the next."""
-    before: Phrase | None = None
-    for one in heard:
-        seam = (one.start + one.overlap / 2) / SAMPLE_RATE
-        shared_until = (one.start + one.overlap) / SAMPLE_RATE
-        for phrase in sorted(one.phrases, key=lambda phrase: phrase.offset):
-            if before and _tell_of_the_same(before, phrase, shared_until):
-                before, phrase = join(before, phrase)
-                if not phrase.words:  # nothing tells more than that the seam is somewhere in the shared sound
+def _joined_phrases(results: Sequence[ClipResult]) -> Iterator[Phrase]:
+    """Yield all phrases in order, without overlap. Words that two answers share are kept once."""
+    previous: Phrase | None = None
+    for result in results:
+        seam = (result.start + result.overlap / 2) / SAMPLE_RATE
+        shared_until = (result.start + result.overlap) / SAMPLE_RATE
+        for phrase in sorted(result.phrases, key=lambda phrase: phrase.offset):
+            if previous and _overlap(previous, phrase, shared_until):
+                previous, phrase = join(previous, phrase)
+                if not phrase.words:  # all that is known is that the seam is somewhere in the shared audio
                     phrase = phrase.clamped(seam, max(seam, phrase.end))
-            if before and before.text:
-                yield before.clamped(0.0, max(before.offset, phrase.offset))
-            before = phrase
-    if before and before.text:
-        yield before
+            if previous and previous.text:
+                yield previous.clamped(0.0, max(previous.offset, phrase.offset))
+            previous = phrase
+    if previous and previous.text:
+        yield previous
 
 
-def _tell_of_the_same(before: Phrase, phrase: Phrase, shared_until: float) -> bool:
-    """Whether both are about the same stretch: by their words' times, else by their own and what clips share."""
-    if before.words and phrase.words:
-        return before.words[-1].end > phrase.words[0].offset
-    return phrase.offset < min(before.end, shared_until)
+def _overlap(previous: Phrase, phrase: Phrase, shared_until: float) -> bool:
+    """Tell whether both cover some of the same audio, which clips share until `shared_until`.
+
+    Word times decide where both have them, else the times of the phrases.
+    """
+    if previous.words and phrase.words:
+        return previous.words[-1].end > phrase.words[0].offset
+    return phrase.offset < min(previous.end, shared_until)

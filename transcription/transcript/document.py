@@ -1,7 +1,7 @@
 """Turns a transcript, or an error, into the JSON document.
 
-`transcript.schema.json` next to this file describes the document for readers outside. The tests hold every document
-against it.
+`transcript.schema.json` next to this file describes the document for those who read it. The tests validate every
+document against it.
 """
 
 import json
@@ -14,7 +14,7 @@ from transcription.transcript.model import FAILED, Gap, Json, Phrase, Source, Tr
 
 
 def document(transcript: Transcript, source: Source, usage: Usage, created: datetime) -> Json:
-    """Return the document of a recording that was transcribed, in full or in part."""
+    """Return the document of a recording that was transcribed, fully or partly."""
     separator = locales.word_separator(transcript.language)
     content = {
         "status": transcript.status,
@@ -32,7 +32,7 @@ def document(transcript: Transcript, source: Source, usage: Usage, created: date
 
 
 def failure(error: TranscriptionError, source: Source, usage: Usage, created: datetime) -> Json:
-    """Return the document of a recording without a transcript: what is wrong, and what to do."""
+    """Return the document of a recording without a transcript. It says what is wrong and what to do."""
     content: Json = {
         "status": FAILED,
         "text": "",
@@ -47,7 +47,7 @@ def failure(error: TranscriptionError, source: Source, usage: Usage, created: da
 
 
 def log_line(document: Json, usage: Usage, seconds: float) -> str:
-    """Return what the log says about a recording that took `seconds`, as one line of JSON.
+    """Return one line of JSON for the log about a recording that took `seconds`.
 
     The worker forwards only the message of a log record, so everything is in the message.
     """
@@ -76,7 +76,7 @@ def _error(error: TranscriptionError) -> Json:
 
 
 def _phrase(phrase: Phrase) -> Json:
-    alternatives = [_without_none({"text": one.text, "confidence": one.confidence}) for one in phrase.alternatives]
+    alternatives = [_without_none({"text": item.text, "confidence": item.confidence}) for item in phrase.alternatives]
     return _without_none(
         {
             "offsetSeconds": rounded(phrase.offset),

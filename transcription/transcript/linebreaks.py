@@ -1,7 +1,8 @@
-"""Where a line of text may break, and how wide it is: what captions are laid out with.
+"""Splits text where a line may break, and measures its width. Captions are laid out with it.
 
-A small part of what Unicode's line breaking (UAX #14) says, since its tables and libraries would be many times the rest
-of the captions. What it does not know (a Thai word's end without the service's word times, say) costs beauty only.
+It follows a small part of Unicode's line breaking (UAX #14), whose tables and libraries are many times larger than the
+rest of the captions. Where it knows too little, such as where a Thai word ends if the service gives no word times, the
+captions look less tidy but lose nothing.
 """
 
 import re
@@ -11,23 +12,23 @@ from dataclasses import dataclass, replace
 
 from transcription import locales
 
-# Scripts that break between their characters: Thai, Lao, Myanmar, Khmer, kana, ideographs and their punctuation.
-_BETWEEN = (
+# Scripts that break between any two characters: Thai, Lao, Myanmar, Khmer, kana, ideographs and their punctuation.
+_UNSPACED = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u31f0-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff"
 )
-_PIECE = re.compile(rf"[{_BETWEEN}]|(?:(?![{_BETWEEN}])\S)+")
-# No-break spaces stay in their words: French puts them before its question marks.
+_PIECE = re.compile(rf"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\S)+")
+# No-break spaces are not among them: French has one before a question mark, which must not start a line.
 _SPACE = re.compile(r"[^\S\u00a0\u2007\u202f]+")
-_UNFIT = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")  # controls that are no white space, and the BOM
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufeff]")  # but not white space; and the BOM
 
-# What no line starts with: closing punctuation, combining marks, small kana, vowels written after their consonant.
+# A line never starts with closing punctuation, combining marks, small kana, or vowels written after their consonant.
 _NEVER_FIRST = frozenset({"Mn", "Mc", "Me", "Pe", "Pf", "Po", "Lm"})
 _NEVER_FIRST_LETTERS = frozenset("ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮะาำະາຳ")
-# What no line ends with: opening punctuation, vowels written before their consonant, signs that stack the next one.
+# A line never ends with opening punctuation, vowels written before their consonant, or signs that stack the next one.
 _NEVER_LAST = frozenset({"Ps", "Pi"})
 _NEVER_LAST_LETTERS = frozenset("เแโใไເແໂໃໄ\u1039\u17d2")
 
-# RUF001 is right that these are easily taken for others: that is why they are all listed.
+# RUF001 warns that these are easily mistaken for others. That is why all of them are listed.
 _CLOSING = "\"'”’»)]}」』）】"  # noqa: RUF001
 _SENTENCE_END = frozenset(".?!…。．？！؟۔।။")  # noqa: RUF001
 _CLAUSE_END = frozenset(",;:–—،؛、，；：")  # noqa: RUF001
@@ -35,10 +36,10 @@ _CLAUSE_END = frozenset(",;:–—،؛、，；：")  # noqa: RUF001
 
 @dataclass(frozen=True)
 class Piece:
-    """What stays on one line.
+    """Text that stays on one line.
 
-    `space`: one stands before it when it is not the line's first. `pause`: one stands after it although its language
-    has none between words, where it is a kind of comma.
+    `space`: a space goes before it, unless it starts the line. `pause`: a space follows it in a language that has none
+    between words, where it works like a comma.
     """
 
     text: str
@@ -59,53 +60,55 @@ class Piece:
 
 
 def columns(text: str) -> int:
-    """A width in columns, never less than the number of characters. Full-width characters take two."""
+    """Return the width in columns: two for each full-width character, one for any other."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks, control characters and runs of spaces; directional marks are left alone."""
+    """Return the text without line breaks, control characters and runs of spaces. Directional marks stay."""
     text = text.encode("utf-8", "replace").decode()  # a lone surrogate could not be written
-    text = _SPACE.sub(" ", _UNFIT.sub(" ", text)).strip(" ")
+    text = _SPACE.sub(" ", _CONTROL.sub(" ", text)).strip(" ")
     return text if text.strip() else ""
 
 
 def pieces(text: str, language: str, widest: int) -> list[Piece]:
-    """`text`, which is on one line, in pieces of at most `widest` columns."""
+    """Return `text`, which has no line breaks, in pieces of at most `widest` columns."""
     words = [word for word in text.split(" ") if word]
     if locales.word_separator(language):
         whole = [Piece(word, space=True) for word in words]
     else:
-        whole = [piece for word in words for piece in _between_characters(word)]
-    return [part for piece in whole for part in _cut(piece, widest)]
+        whole = [piece for word in words for piece in _split_unspaced(word)]
+    return [part for piece in whole for part in _split_wide(piece, widest)]
 
 
 def line_ends(row: Sequence[Piece], widest: int) -> list[int]:
-    """For each piece, the first one that does not fit on a line that starts with it."""
+    """Return for each piece the first one that no longer fits on a line that starts with it."""
     widths = [piece.width for piece in row]
     ends = []
     for first, width in enumerate(widths):
-        last = first + 1
-        while last < len(row) and (width := width + row[last].space + widths[last]) <= widest:
-            last += 1
-        ends.append(last)
+        end = first + 1
+        while end < len(row) and (width := width + row[end].space + widths[end]) <= widest:
+            end += 1
+        ends.append(end)
     return ends
 
 
 def joined(line: Sequence[Piece]) -> str:
-    return "".join(" " * (piece.space and at > 0) + piece.text for at, piece in enumerate(line))
+    """Return the pieces of one line as text."""
+    return "".join(" " * (piece.space and index > 0) + piece.text for index, piece in enumerate(line))
 
 
-def _between_characters(word: str) -> list[Piece]:
-    found: list[Piece] = []
+def _split_unspaced(word: str) -> list[Piece]:
+    """Return the characters of unspaced scripts in `word` as single pieces, where a line may break between them."""
+    parts: list[Piece] = []
     for match in _PIECE.finditer(word):
-        if found and (_never_first(match[0][0]) or _never_last(found[-1].text[-1])):
-            found[-1] = replace(found[-1], text=found[-1].text + match[0])
+        if parts and (_never_first(match[0][0]) or _never_last(parts[-1].text[-1])):
+            parts[-1] = replace(parts[-1], text=parts[-1].text + match[0])
         else:
-            found.append(Piece(match[0], space=not found))
-    if not found:  # nothing but spaces of another kind
+            parts.append(Piece(match[0], space=not parts))
+    if not parts:  # the word consists of other kinds of space
         return [Piece(word, space=True)]
-    return [*found[:-1], replace(found[-1], pause=True)]
+    return [*parts[:-1], replace(parts[-1], pause=True)]
 
 
 def _never_first(char: str) -> bool:
@@ -116,13 +119,13 @@ def _never_last(char: str) -> bool:
     return unicodedata.category(char) in _NEVER_LAST or char in _NEVER_LAST_LETTERS
 
 
-def _cut(piece: Piece, widest: int) -> list[Piece]:
-    """A piece that fits on no line, in parts that do."""
+def _split_wide(piece: Piece, widest: int) -> list[Piece]:
+    """Return the piece in parts that fit on a line of `widest` columns."""
     parts, width = [""], 0
     for char in piece.text:
         width += columns(char)
         if width > widest:
             parts, width = [*parts, ""], columns(char)
         parts[-1] += char
-    *head, tail = [Piece(part, piece.space and at == 0) for at, part in enumerate(parts)]
+    *head, tail = [Piece(part, piece.space and index == 0) for index, part in enumerate(parts)]
     return [*head, replace(tail, pause=piece.pause)]

@@ -1,6 +1,6 @@
-"""The parts of a transcript: words, phrases, gaps, and what the recording used of the service.
+"""The parts of a transcript: words, phrases and gaps, and the requests that a recording took.
 
-Times are seconds. A phrase counts them from the start of its clip until it is `shifted` to the recording's start.
+Times are in seconds. A phrase counts them from the start of its clip until it is `shifted` to the recording's clock.
 """
 
 import threading
@@ -34,7 +34,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reading of a phrase, in the service's order. The service chose a different one."""
+    """A reading of a phrase that the service did not choose."""
 
     text: str
     confidence: float | None = None
@@ -42,7 +42,10 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Phrase:
-    """The words of one answer. All but text and times come with the `detailed` format only."""
+    """The words of one answer. Only the `detailed` format has more than text and times.
+
+    `alternatives` are in the service's order.
+    """
 
     offset: float
     duration: float
@@ -93,7 +96,7 @@ class Source:
 
 @dataclass(eq=False)  # the limiter tells recordings apart by the identity of their Usage
 class Usage:
-    """What one recording asked of the service, counted by all threads that work on it.
+    """The requests that one recording took, counted by all threads that work on it.
 
     Microsoft's support asks for the connection ids.
     """
@@ -141,7 +144,7 @@ class Transcript:
 
 
 def rounded(seconds: float) -> float:
-    """Return `seconds` to the millisecond: finer than any recogniser's clock, and 0.1 + 0.2 stays 0.3."""
+    """Return `seconds` to the millisecond. That is finer than any recogniser's clock, and makes 0.1 + 0.2 be 0.3."""
     return round(seconds, 3)
 
 

@@ -1,0 +1,24 @@
+"""A clock for tests, which never wait."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    """A clock whose time passes only by sleeping. Sleeping takes no real time."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self._passed = 0.0
+        self._lock = threading.Lock()
+
+    def monotonic(self) -> float:
+        return self._passed
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, 10, tzinfo=UTC) + timedelta(seconds=self._passed)
+
+    def sleep(self, seconds: float, woken: threading.Event | None = None) -> None:
+        with self._lock:
+            self.slept.append(seconds)
+            self._passed += seconds
