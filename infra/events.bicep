@@ -1,6 +1,6 @@
-// The event subscription: each new recording is told to the app. Deployed after the app is published, because the key in
-// the webhook's address is made by the host when it first loads the blob extension, and because the app has to answer
-// Event Grid's question whether it wants the events.
+// The event subscription, which sends each new recording to the app. Deploy it after the code is published, for two
+// reasons. The host creates the key in the webhook's address when it first loads the blob extension. And Event Grid
+// creates a subscription only after the app has answered its validation request.
 
 @description('The function app.')
 param appName string
@@ -11,13 +11,13 @@ param systemTopicName string
 @description('The storage account.')
 param storageAccountName string
 
-@description('The container that is watched.')
+@description('The container of uploads.')
 param audioContainer string
 
-@description('Where events go that could not be delivered.')
+@description('The container for events that could not be delivered.')
 param deadLetterContainer string
 
-@description('The function that takes the events. It is part of the webhook\'s address: the host says 202 to events for a function that it does not know, and drops them.')
+@description('The function that receives the events. It is part of the webhook\'s address. The host answers 202 to events for an unknown function, and drops them.')
 param functionName string = 'transcribe'
 
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {
@@ -40,27 +40,27 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
     destination: {
       endpointType: 'WebHook'
       properties: {
-        // The key is asked for inside Azure Resource Manager; no script, parameter or output has it.
+        // Azure Resource Manager looks up the key. No script, parameter or output contains it.
         endpointUrl: 'https://${app.properties.defaultHostName}/runtime/webhooks/blobs?functionName=Host.Functions.${functionName}&code=${listKeys('${app.id}/host/default', app.apiVersion).systemKeys.blobs_extension}'
         minimumTlsVersionAllowed: '1.2'
-        // One upload that cannot be taken does not hold up others.
+        // One upload that fails must not delay others.
         maxEventsPerBatch: 1
       }
     }
     filter: {
       includedEventTypes: ['Microsoft.Storage.BlobCreated']
-      // With the slash at the end: else `audio` would also mean `audio-old`.
+      // The slash after the name matters: without it, `audio` would also match `audio-old`.
       subjectBeginsWith: '/blobServices/default/containers/${audioContainer}/blobs/'
       advancedFilters: [
         {
-          // What completes a blob. Other calls raise the same event before all of it is there.
+          // The calls that complete a blob. Other calls raise the same event while the blob is still incomplete.
           operatorType: 'StringIn'
           key: 'data.api'
           values: ['PutBlob', 'PutBlockList', 'CopyBlob', 'FlushWithClose']
         }
       ]
     }
-    // As long and as often as Event Grid can: the host may be down or starting.
+    // The most that Event Grid allows: the host may be down or starting.
     retryPolicy: { maxDeliveryAttempts: 30, eventTimeToLiveInMinutes: 1440 }
     deadLetterWithResourceIdentity: {
       identity: { type: 'SystemAssigned' }

@@ -1,5 +1,5 @@
-// Everything but the event subscription, which needs a key that exists only once the app is published: events.bicep.
-// Deploying it again changes nothing that has not changed.
+// All resources except the event subscription. That one is in events.bicep, because it needs a key that exists only
+// after the code is published. Deploying again changes only what differs.
 
 targetScope = 'resourceGroup'
 
@@ -10,82 +10,83 @@ param settings Settings = {}
 
 // --- Speech ---
 
-@description('F0 is free: one request at a time, five hours of audio a month, one per subscription. Empty: S0; but that of an existing resource has to be said.')
+@description('F0 is free: one request at a time, five hours of audio a month, one resource per subscription. Empty means S0. Required with existingSpeechRegion.')
 @allowed(['', 'F0', 'S0'])
 param speechSku string = ''
 
-@description('The quota of concurrent requests that the Speech resource has: 100 for S0 until a support request raised it. For F0 it is 1, whatever is said here.')
+@description('The Speech resource\'s quota of concurrent requests. S0 has 100, unless a support request raised it. F0 always has 1, and this value is ignored.')
 @minValue(1)
 @maxValue(10000)
 param speechConcurrentRequests int = 100
 
-@description('Which of the resource\'s two keys the app uses. Rotation goes from one to the other.')
+@description('The one of the resource\'s two keys that the app uses. To rotate keys, switch to the other one.')
 @allowed(['key1', 'key2'])
 param speechKey string = 'key1'
 
-@description('The region of a Speech resource that exists already; none is made then. speechSku has to name its SKU, since the quota depends on it.')
+@description('The region of an existing Speech resource, to use that one instead of creating one. Also set speechSku to its SKU, because the quota depends on it.')
 param existingSpeechRegion string = ''
 
-@description('The key of that resource.')
+@description('The key of the existing Speech resource.')
 @secure()
 param existingSpeechKey string = ''
 
-@description('Takes back the Speech resource that was deleted less than 48 hours ago and still holds the name. deploy.sh finds out.')
+@description('Restores the Speech resource that was deleted less than 48 hours ago and still holds the name. deploy.sh sets it.')
 param restoreSpeech bool = false
 
 // --- The app ---
 
-@description('Memory of an instance. 512 are too few for the sixteen recordings that host.json lets it work on at once.')
+@description('The memory of an instance. 512 MB is too little for the sixteen recordings that host.json allows at once.')
 @allowed([2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('The most instances; fewer where the Speech quota is smaller. What the quota allows is shared out among them: 12 leave each the app\'s default of 8 requests at once.')
+@description('The maximum number of instances, or fewer if the Speech quota is smaller. They share the quota: with 12 instances, each gets the app\'s default of 8 requests at once.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 12
 
-@description('The smallest number that the region takes as the most instances: 40 in some. deploy.sh asks.')
+@description('The smallest maximumInstances that the region accepts; 40 in some regions. deploy.sh looks it up.')
 @minValue(1)
 @maxValue(1000)
 param leastInstances int = 1
 
 // --- Data ---
 
-@description('Uploads are deleted this many days after they were last written; 0 keeps them.')
+@description('Delete uploads this many days after they were last written. 0 keeps them.')
 @minValue(0)
 @maxValue(3650)
 param deleteAudioAfterDays int = 0
 
-@description('Who may upload recordings and read transcripts: whoever deploys, since even the Owner of a subscription may not. Empty: nobody.')
+@description('The user who may upload recordings and read transcripts. Default: the user who deploys, because even the Owner of a subscription may not do so without a role. Empty: nobody.')
 param userObjectId string = deployer().objectId
 
-@description('Nobody can purge the deleted vault before seven days are over. Cannot be switched off again.')
+@description('Keep a deleted vault from being purged for seven days. This cannot be turned off again.')
 param vaultPurgeProtection bool = true
 
-@description('Takes back the deleted vault that still holds the name. deploy.sh finds out.')
+@description('Recovers the deleted vault that still holds the name. deploy.sh sets it.')
 param recoverVault bool = false
 
-@description('A storage account can have one Event Grid system topic. Where something else, such as Defender for Storage, made it already, its name; it has to be in this resource group and have a system-assigned identity.')
+@description('The name of the storage account\'s Event Grid system topic, if something else created it, such as Defender for Storage. An account can have only one. The topic must be in this resource group and have a system-assigned identity.')
 param existingSystemTopic string = ''
 
 // --- Alerts ---
 
-@description('Where alerts are sent. Empty: they are seen in the portal only.')
+@description('The email address for alerts. Empty: alerts appear in the portal only.')
 param alertEmail string = ''
 
-@description('An alert tells when more hours of audio than this were sent to Speech within a day. An hour costs about 1 USD on S0.')
+@description('Raise an alert if more hours of audio than this were sent to Speech within a day. An hour costs about 1 USD on S0.')
 @minValue(1)
 param alertAudioHoursPerDay int = 50
 
-// The region of everything, which has to offer Flex Consumption with Python 3.13, and Speech: deploy.sh asks. No parameter,
-// since a group holds one deployment.
+// The region of all resources. It must offer Speech, and Flex Consumption with Python 3.13; deploy.sh checks the
+// latter. It is no parameter, because a group holds one deployment.
 #disable-next-line no-loc-expr-outside-params
 var location = resourceGroup().location
 
-// The location is part of it: a deleted vault or Speech resource holds its name, and cannot be taken back elsewhere.
+// The location is part of the suffix: a deleted vault or Speech resource holds its name, and cannot be recovered in
+// another region.
 var suffix = uniqueString(resourceGroup().id, location)
 
-// Names are put together here and not handed on from module to module, so that what-if knows them ahead.
+// Names are built here, not passed from module to module, so that what-if knows them in advance.
 var names = {
   identity: 'id-transcription-${suffix}'
   storage: 'st${suffix}'
@@ -100,7 +101,7 @@ var names = {
 var packageContainer = 'app-package'
 var deadLetterContainerName = 'dead-letters'
 
-// Marks what belongs together, so that a shared resource group can be searched for it.
+// Marks all resources of this app, so that they can be found in a shared resource group.
 var tags = { application: 'speech-transcription' }
 
 var chosen = union(defaults, settings)
@@ -111,8 +112,9 @@ var containers = !clash
   ? [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER, ...ownContainers]
   : fail('AUDIO_CONTAINER and TRANSCRIPT_CONTAINER each need a container of its own, other than ${packageContainer} and ${deadLetterContainerName}.')
 
-// Instances × requests in flight never exceed the quota: no more instances than it has requests, and each gets its
-// share, rounded down. Only the blob trigger's instances call Speech; the other functions have instances of their own.
+// Instances × requests in flight never exceed the quota. There are at most as many instances as the quota has requests,
+// and each gets an equal share, rounded down. Only the blob trigger's instances call Speech; the other functions have
+// instances of their own.
 var sku = speechSku == 'F0'
   ? 'F0'
   : (speechSku == 'S0' || empty(existingSpeechRegion) ? 'S0' : fail('existingSpeechRegion is set: name the SKU of that resource as speechSku, F0 or S0.'))
@@ -183,14 +185,14 @@ module roles 'modules/roles.bicep' = {
     userContainers: [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER]
     deadLetterContainer: deadLetterContainerName
     userObjectId: userObjectId
-    // Assignments are named after their principal, which exists only once it is made: what-if cannot show those of the
-    // first deployment. See the module for what this is good for.
+    // Role assignments are named after their principal; the module says why. The principal's id is unknown before the
+    // first deployment, so what-if cannot show these assignments then.
     #disable-next-line what-if-short-circuiting
     appPrincipalId: identity.properties.principalId
     #disable-next-line what-if-short-circuiting
     topicPrincipalId: topic.outputs.principalId
   }
-  // storage and monitoring come before topic.
+  // The topic already depends on storage and monitoring.
   dependsOn: [speech]
 }
 
@@ -206,7 +208,7 @@ module app 'modules/app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: instances
     insightsConnectionString: monitoring.outputs.insightsConnectionString
-    // Of two values union takes the later, so that nothing chosen lifts the cap.
+    // union() prefers the later value, so no chosen setting can override these.
     settings: union(chosen, {
       AZURE_SPEECH_KEY: speech.outputs.keyReference
       AZURE_SPEECH_REGION: speech.outputs.region
@@ -214,7 +216,7 @@ module app 'modules/app.bicep' = {
       SPEECH_MAX_CONCURRENT_REQUESTS: string(requestsPerInstance)
     })
   }
-  // The host wants its storage at the first start, and the platform the secret.
+  // At the first start, the host needs access to its storage, and the platform to the secret.
   dependsOn: [roles]
 }
 
@@ -229,7 +231,7 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
-// For deploy.sh and events.bicep. None is a secret.
+// For deploy.sh and events.bicep. No output is a secret.
 
 @description('The function app.')
 output appName string = names.app
@@ -237,17 +239,17 @@ output appName string = names.app
 @description('The storage account of uploads and transcripts.')
 output storageAccountName string = names.storage
 
-@description('Its blob service, for infra/redrive.py.')
+@description('The address of the account\'s blob service, for infra/redrive.py.')
 output blobUrl string = storage.outputs.blobUrl
 
 @description('The storage account\'s Event Grid topic.')
 output systemTopicName string = names.topic
 
-@description('Where recordings are uploaded to.')
+@description('The container of uploads.')
 output audioContainer string = chosen.AUDIO_CONTAINER
 
-@description('Where transcripts appear.')
+@description('The container of transcripts.')
 output transcriptContainer string = chosen.TRANSCRIPT_CONTAINER
 
-@description('Where events go that could not be delivered.')
+@description('The container for events that could not be delivered.')
 output deadLetterContainer string = deadLetterContainerName

@@ -1,18 +1,18 @@
-// The app settings that a deployment may choose. Their names and meaning are in the README's table; what is not here is
-// decided by the template: where the storage is, the key, and how many requests are in flight.
+// The app settings that a deployment may choose. The README's table explains them. The template decides all others: the
+// storage connection, the key, and the number of requests in flight.
 
 @export()
 @sealed()
 @description('App settings that differ from their defaults.')
 type Settings = {
-  @description('The base URL to call instead of the region\'s: a custom domain or a sovereign host.')
+  @description('A base URL to call instead of the region\'s: a custom domain or a sovereign host.')
   AZURE_SPEECH_ENDPOINT: string?
   AZURE_SPEECH_AUTH: ('key' | 'token')?
-  @description('A custom model.')
+  @description('The endpoint ID of a custom model.')
   AZURE_SPEECH_ENDPOINT_ID: string?
-  @description('Further query parameters, name=value&…')
+  @description('Additional query parameters, name=value&…')
   AZURE_SPEECH_QUERY: string?
-  @description('The locale of recordings that name none.')
+  @description('The locale of recordings that do not specify one.')
   SPEECH_LANGUAGE: string?
   SPEECH_PROFANITY: ('masked' | 'removed' | 'raw')?
   SPEECH_FORMAT: ('simple' | 'detailed')?
@@ -24,7 +24,7 @@ type Settings = {
   @minLength(3)
   @maxLength(63)
   TRANSCRIPT_CONTAINER: string?
-  @description('A comma list of json, vtt, srt, txt.')
+  @description('A comma-separated list of json, vtt, srt, txt.')
   TRANSCRIPT_FORMATS: string?
   MAX_AUDIO_MINUTES: string?
   MAX_AUDIO_MEGABYTES: string?
@@ -33,7 +33,7 @@ type Settings = {
 }
 
 @export()
-@description('The same values as in local.settings.sample.json.')
+@description('The default values, the same as in local.settings.sample.json.')
 var defaults = {
   AZURE_SPEECH_ENDPOINT: ''
   AZURE_SPEECH_AUTH: 'key'

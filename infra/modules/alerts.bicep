@@ -1,16 +1,16 @@
-// What an operator is told, and what can be looked up: the queries in ../queries, all saved, some watched.
+// Alerts and saved queries. All queries in ../queries are saved; some of them raise alerts.
 
 @description('The region.')
 param location string
-@description('On every resource.')
+@description('The tags of every resource.')
 param tags { *: string }
 @description('The Log Analytics workspace.')
 param workspaceName string
 @description('The storage account\'s Event Grid topic.')
 param systemTopicId string
-@description('Empty: alerts are seen in the portal only.')
+@description('The email address for alerts. Empty: alerts appear in the portal only.')
 param email string
-@description('More hours of audio in a day are an alert.')
+@description('Raise an alert if more hours of audio than this are sent within a day.')
 param audioHoursPerDay int
 
 var queries = {
@@ -23,33 +23,33 @@ var queries = {
   'cost-per-audio-hour': loadTextContent('../queries/cost-per-audio-hour.kql')
 }
 
-// Looked at every quarter of an hour: oftener costs more, and none of these can be mended within minutes.
+// These run every 15 minutes. Running them more often costs more, and nobody can fix these problems within minutes.
 var rowAlerts = [
   {
     query: 'failed-documents'
     severity: 2
-    description: 'Uploads ended as Failed. The query failed-documents names them and their error codes; the README says what to do for each.'
+    description: 'Uploads ended as Failed. The query failed-documents lists them with their error codes. The README says what to do about each code.'
   }
   {
     query: 'poison-queue'
     severity: 1
-    description: 'The host gave up on uploads. They have a document Failed/Abandoned; infra/redrive.py has them done again.'
+    description: 'The host gave up on uploads. Their documents are Failed/Abandoned. Run infra/redrive.py to transcribe them again.'
   }
   {
     query: 'throttling'
     severity: 3
-    description: 'Speech refuses requests for minutes. Nothing is lost yet: raise the quota, or lower maximumInstances.'
+    description: 'Speech has been refusing requests for minutes. Nothing is lost yet. Raise the quota, or lower maximumInstances.'
   }
 ]
 
 var eventAlerts = [
   {
     metric: 'DeadLetteredCount'
-    description: 'Events of uploads could not be delivered and lie in the container dead-letters. The query delivery-failures says why; infra/redrive.py has the uploads done.'
+    description: 'Events of uploads could not be delivered; they are in the container dead-letters. The query delivery-failures says why. Run infra/redrive.py to transcribe the uploads.'
   }
   {
     metric: 'DroppedEventCount'
-    description: 'Events of uploads could neither be delivered nor kept. infra/redrive.py finds the uploads and has them done.'
+    description: 'Events of uploads could be neither delivered nor stored. Run infra/redrive.py to find and transcribe the uploads.'
   }
 ]
 
@@ -66,8 +66,8 @@ resource savedQueries 'Microsoft.OperationalInsights/workspaces/savedSearches@20
       displayName: 'Transcription: ${replace(query.key, '-', ' ')}'
       query: query.value
       version: 2
-      // Without it a second deployment is refused with 409; as a property of the resource, where the type has it, so is
-      // the first (bicep-types-az issue 1499).
+      // Without this a second deployment is refused with 409. The type has it as a property of the resource, but there
+      // it makes even the first deployment fail (bicep-types-az issue 1499).
       #disable-next-line BCP037
       etag: '*'
     }
@@ -97,10 +97,10 @@ resource watchedRows 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       severity: alert.severity
       enabled: true
       scopes: [workspace.id]
-      // A new workspace has the tables only once something is in them.
+      // A new workspace has no tables until something is written to them.
       skipQueryValidation: true
       evaluationFrequency: 'PT15M'
-      // Twice as long, because a line may take minutes until it can be found.
+      // Twice the frequency, because a log line may take minutes to become searchable.
       windowSize: 'PT30M'
       autoMitigate: true
       criteria: {
@@ -118,7 +118,7 @@ resource watchedAudio 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'Transcription: much audio'
-    description: 'More than ${audioHoursPerDay} hours of audio were sent to Speech within a day. Is it meant to cost that?'
+    description: 'More than ${audioHoursPerDay} hours of audio were sent to Speech within a day. Check that this cost is intended.'
     severity: 3
     enabled: true
     scopes: [workspace.id]

@@ -2,23 +2,23 @@
 
 @description('The region.')
 param location string
-@description('On every resource.')
+@description('The tags of every resource.')
 param tags { *: string }
 @description('The plan\'s name.')
 param planName string
-@description('The app\'s name, unique in the world.')
+@description('The app\'s name, globally unique.')
 param appName string
-@description('The app\'s identity.')
+@description('The name of the app\'s identity.')
 param identityName string
-@description('Uploads, transcripts and the host\'s own state.')
+@description('The account for uploads, transcripts and the host\'s own state.')
 param storageAccountName string
-@description('Where `func` publishes to.')
+@description('The container that `func` publishes to.')
 param packageContainer string
-@description('Of one instance.')
+@description('The memory of one instance.')
 param instanceMemoryMB int
-@description('Of the functions that the blob trigger starts, and of each other kind.')
+@description('The maximum number of instances of each function group: the blob trigger\'s, and each of the others.')
 param maximumInstanceCount int
-@description('Where telemetry goes.')
+@description('The connection string for telemetry.')
 param insightsConnectionString string
 @description('The settings of the README\'s table.')
 param settings { *: string }
@@ -33,8 +33,8 @@ resource storage 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
 
 var endpoints = storage.properties.primaryEndpoints
 
-// Without keys the host finds the account by its name and by each service's address: the addresses alone may fail at
-// start (azure-functions-host issue 11787). A user-assigned identity needs both the credential and the client id.
+// Without keys, the host needs the account's name and each service's address. The addresses alone may fail at start
+// (azure-functions-host issue 11787). A user-assigned identity needs both the credential and the client ID.
 var hostSettings = {
   AzureWebJobsStorage__accountName: storage.name
   AzureWebJobsStorage__blobServiceUri: endpoints.blob
@@ -46,7 +46,7 @@ var hostSettings = {
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identity.properties.clientId}'
 }
 
-// The trigger keeps its work in queues: with the blob service alone a poison message is refused with 405
+// The trigger keeps its work in queues. With the blob service alone, a poison message is refused with 405
 // (azure-functions-host issue 8019).
 var triggerSettings = {
   AudioStorage__blobServiceUri: endpoints.blob
@@ -61,7 +61,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   tags: tags
   kind: 'functionapp'
   sku: { name: 'FC1', tier: 'FlexConsumption' }
-  // Linux.
+  // `reserved` means Linux.
   properties: { reserved: true }
 }
 
@@ -77,9 +77,9 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
-    // Else references are read with the system-assigned identity, which the app has not.
+    // By default, references are read with the system-assigned identity, which the app does not have.
     keyVaultReferenceIdentity: identity.id
-    // Event Grid calls the webhook from outside.
+    // Event Grid calls the webhook from the public network.
     publicNetworkAccess: 'Enabled'
     functionAppConfig: {
       deployment: {
@@ -92,16 +92,16 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
           }
         }
       }
-      // Nobody checks this version before the host fails to start; deploy.sh asks whether the region has it.
+      // A version that the region lacks only shows when the host fails to start. So deploy.sh checks it first.
       runtime: { name: 'python', version: '3.13' }
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        // Nothing runs, and nothing is paid for, while nobody uploads.
+        // Without uploads, nothing runs and nothing costs money.
         alwaysReady: []
       }
     }
-    // Nothing else: Flex Consumption refuses ftpsState, linuxFxVersion, alwaysOn and their like (error 51021).
+    // Do not add ftpsState, linuxFxVersion, alwaysOn or the like: Flex Consumption refuses them (error 51021).
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
@@ -110,15 +110,15 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
-// As a child, because the whole set is replaced: a setting left in the portal does not outlive the next deployment.
-// FUNCTIONS_WORKER_RUNTIME and its like are absent: Flex Consumption takes them from functionAppConfig only.
+// A child resource, because it replaces the whole set: a setting made in the portal is gone after the next deployment.
+// FUNCTIONS_WORKER_RUNTIME and the like are absent: Flex Consumption accepts them only in functionAppConfig.
 resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
   properties: union(settings, hostSettings, triggerSettings)
 }
 
-// `func` publishes with the user's token.
+// `func` publishes with the user's token, so no password is needed.
 resource noPublishingPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'

@@ -1,8 +1,8 @@
-// Where logs go. Who may write them is in roles.bicep.
+// The log storage. roles.bicep says who may write to it.
 
 @description('The region.')
 param location string
-@description('On every resource.')
+@description('The tags of every resource.')
 param tags { *: string }
 @description('The Log Analytics workspace\'s name.')
 param workspaceName string
@@ -15,9 +15,9 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   tags: tags
   properties: {
     sku: { name: 'PerGB2018' }
-    // No charge for keeping them so long.
+    // Keeping logs this long is free.
     retentionInDays: 30
-    // Identities only.
+    // Only identities may write, not keys.
     features: { disableLocalAuth: true }
   }
 }
@@ -30,12 +30,12 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   properties: {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
-    // The connection string is an address then, and opens nothing.
+    // With this, the connection string is only an address and grants no access.
     DisableLocalAuth: true
   }
 }
 
-@description('For diagnostic settings.')
+@description('The workspace\'s ID, for diagnostic settings.')
 output workspaceId string = workspace.id
-@description('Where the app sends telemetry. No secret: it opens nothing without the role.')
+@description('The address for the app\'s telemetry. It is no secret: without the role it grants no access.')
 output insightsConnectionString string = insights.properties.ConnectionString

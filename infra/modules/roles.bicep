@@ -1,20 +1,20 @@
-// Who may do what: the least that works, each role on the smallest thing it is needed for.
+// Role assignments, with least privilege: each role has the smallest scope that works.
 
-@description('Uploads, transcripts, and what the host keeps.')
+@description('The account for uploads, transcripts and the host\'s own state.')
 param storageAccountName string
-@description('Where telemetry goes.')
+@description('The Application Insights resource for telemetry.')
 param insightsName string
-@description('Holds the Speech key, and nothing else.')
+@description('The vault, which holds the Speech key and nothing else.')
 param vaultName string
 @description('The containers that people use.')
 param userContainers string[]
-@description('Where events go that nobody took.')
+@description('The container for events that could not be delivered.')
 param deadLetterContainer string
-@description('Who may upload and read; empty: nobody.')
+@description('The user who may upload and read. Empty: nobody.')
 param userObjectId string
-@description('The app\'s identity.')
+@description('The principal ID of the app\'s identity.')
 param appPrincipalId string
-@description('The topic\'s identity.')
+@description('The principal ID of the topic\'s identity.')
 param topicPrincipalId string
 
 // Built-in roles have the same GUIDs everywhere.
@@ -27,8 +27,8 @@ var roleIds = {
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
 }
 
-// On the whole account, since the host makes containers, queues and tables of its own there: blobs for its locks and
-// keys and for the package, queues for the trigger's work and its poison messages, tables for its diagnostics.
+// The scope is the whole account, because the host creates its own containers, queues and tables there: blobs for
+// locks, keys and the package, queues for the trigger's work and its poison messages, tables for diagnostics.
 var appRolesOnStorage = [roleIds.blobDataOwner, roleIds.queueDataContributor, roleIds.tableDataContributor]
 
 resource storage 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
@@ -57,9 +57,9 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' existing = {
   name: vaultName
 }
 
-// The names below hold the principal: an assignment cannot be handed to another one, so that an identity which was
-// deleted and made anew would be refused under the old name. principalType spares new principals the minutes until every
-// part of the directory knows them.
+// The names below include the principal. An assignment cannot move to another principal, so under a fixed name an
+// identity that was deleted and created again would be refused. With principalType, the deployment need not wait until
+// the whole directory knows a new principal.
 
 resource appOnStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in appRolesOnStorage: {
@@ -103,7 +103,7 @@ resource topicOnDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01'
   }
 }
 
-// No principalType: a person, or a pipeline's service principal, which both were there before.
+// No principalType: this is either a person or a pipeline's service principal. Both existed before the deployment.
 resource userOnContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (container, index) in userContainers: if (!empty(userObjectId)) {
     scope: storage::blobs::usersContainers[index]

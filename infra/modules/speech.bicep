@@ -1,30 +1,30 @@
-// The Speech resource, and the vault that holds its key. The key goes from one to the other inside Azure Resource
-// Manager: no person, script or output sees it.
+// The Speech resource, and the vault that holds its key. Azure Resource Manager copies the key to the vault. No person,
+// script or output sees it.
 
 @description('The region.')
 param location string
-@description('On every resource.')
+@description('The tags of every resource.')
 param tags { *: string }
 @description('The Speech resource\'s name.')
 param name string
-@description('Free or standard.')
+@description('F0 is free, S0 is standard.')
 @allowed(['F0', 'S0'])
 param sku string
-@description('Which of the two keys.')
+@description('The one of the two keys to use.')
 @allowed(['key1', 'key2'])
 param keyName string
-@description('Not empty: the Speech resource exists, and this is its region.')
+@description('The region of an existing Speech resource. Empty: one is created.')
 param existingRegion string
 @description('The key of the existing resource.')
 @secure()
 param existingKey string
-@description('A deleted resource holds the name.')
+@description('Restore the deleted resource that holds the name.')
 param restore bool
-@description('The vault\'s name, unique in the world.')
+@description('The vault\'s name, globally unique.')
 param vaultName string
-@description('Cannot be switched off again.')
+@description('Keep a deleted vault from being purged. This cannot be turned off again.')
 param vaultPurgeProtection bool
-@description('A deleted vault holds the name.')
+@description('Recover the deleted vault that holds the name.')
 param recoverVault bool
 
 var exists = !empty(existingRegion)
@@ -36,11 +36,11 @@ resource account 'Microsoft.CognitiveServices/accounts@2026-07-01' = if (!exists
   kind: 'SpeechServices'
   sku: { name: sku }
   properties: {
-    // The REST API for short audio is called with the key.
+    // The REST API for short audio needs the key.
     disableLocalAuth: false
     publicNetworkAccess: 'Enabled'
-    // Refused where nothing was deleted, so it is left out then. No customSubDomainName: it could never be changed
-    // again, and the region's address does without.
+    // `restore` is refused if nothing was deleted, so it is omitted then. There is no customSubDomainName, because it
+    // can never be changed and the region's address does not need it.
     restore: restore ? true : null
   }
 }
@@ -56,9 +56,9 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
     enableRbacAuthorization: true
     enableSoftDelete: true
     softDeleteRetentionInDays: 7
-    // `false` is refused.
+    // Azure refuses `false`.
     enablePurgeProtection: vaultPurgeProtection ? true : null
-    // The app has no virtual network to come from; what guards the secret is the role.
+    // The app has no virtual network. The role protects the secret.
     publicNetworkAccess: 'Enabled'
   }
 }
@@ -75,7 +75,7 @@ resource secret 'Microsoft.KeyVault/vaults/secrets@2026-05-15' = {
   }
 }
 
-@description('The app setting\'s value. No version in it, so that it follows a rotation.')
+@description('The value of the app setting. It names no version, so it follows a rotation.')
 output keyReference string = '@Microsoft.KeyVault(SecretUri=${secret.properties.secretUri})'
 @description('The region to call.')
 output region string = exists ? existingRegion : location

@@ -1,16 +1,16 @@
-// One account: uploads, transcripts, the app's package, the host's own state, events that nobody took.
+// The storage account: uploads, transcripts, the app's package, the host's own state, and undelivered events.
 
 @description('The region.')
 param location string
-@description('On every resource.')
+@description('The tags of every resource.')
 param tags { *: string }
-@description('The account\'s name, unique in the world.')
+@description('The account\'s name, globally unique.')
 param name string
-@description('All containers, the watched one among them.')
+@description('All containers, including the one for uploads.')
 param containers string[]
-@description('The watched one.')
+@description('The container of uploads.')
 param audioContainer string
-@description('0 keeps uploads.')
+@description('Delete uploads after this many days. 0 keeps them.')
 param deleteAudioAfterDays int
 
 resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
@@ -18,17 +18,17 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   location: location
   tags: tags
   kind: 'StorageV2'
-  // Three copies in one region. Uploads that must outlive a region are kept elsewhere too.
+  // Three copies in one region. To survive the loss of a region, keep a copy of the uploads elsewhere.
   sku: { name: 'Standard_LRS' }
   properties: {
-    // Identities only: no key and no account SAS that could leak.
+    // Only identities have access: there is no key or account SAS that could leak.
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
     allowBlobPublicAccess: false
     allowCrossTenantReplication: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    // Uploads come from anywhere, and an app without a virtual network from changing addresses.
+    // Uploads come from anywhere, and an app without a virtual network has changing addresses.
     publicNetworkAccess: 'Enabled'
     networkAcls: { defaultAction: 'Allow', bypass: 'AzureServices' }
   }
@@ -47,7 +47,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   resource queues 'queueServices' = {
     name: 'default'
 
-    // The host would make it with the first poison message, but a function listens to it from the start.
+    // The host creates it with the first poison message, but a function listens to it from the start.
     resource poison 'queues' = {
       name: 'webjobs-blobtrigger-poison'
     }
@@ -73,7 +73,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   }
 }
 
-@description('For the topic.')
+@description('The account\'s ID, for the topic.')
 output id string = account.id
-@description('The address of its blobs.')
+@description('The address of the blob service.')
 output blobUrl string = account.properties.primaryEndpoints.blob

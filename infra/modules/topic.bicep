@@ -1,23 +1,24 @@
-// The storage account's events: where events.bicep subscribes. An account has one topic for all its subscribers.
+// The topic of the storage account's events, which events.bicep subscribes to. An account has one topic for all its
+// subscribers.
 
 @description('The region.')
 param location string
-@description('On every resource.')
+@description('The tags of every resource.')
 param tags { *: string }
 @description('The topic\'s name.')
 param name string
-@description('Something else made it, in this resource group.')
+@description('Use an existing topic of this resource group.')
 param exists bool
-@description('The account whose events these are.')
+@description('The storage account that raises the events.')
 param storageAccountId string
-@description('Where it is logged why a delivery failed.')
+@description('The workspace for the log of failed deliveries.')
 param workspaceId string
 
 resource made 'Microsoft.EventGrid/systemTopics@2025-02-15' = if (!exists) {
   name: name
   location: location
   tags: tags
-  // Dead letters are written with it.
+  // Event Grid uses it to write dead letters.
   identity: { type: 'SystemAssigned' }
   properties: {
     source: storageAccountId
@@ -29,8 +30,8 @@ resource found 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = if (exis
   name: name
 }
 
-// The only version with logs and metrics to a workspace; it has been a preview since 2021. Whoever made another topic
-// decides what is logged of it.
+// The only API version that sends logs and metrics to a workspace; it has been a preview since 2021. The owner of an
+// existing topic decides what is logged about it.
 #disable-next-line use-recent-api-versions
 resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!exists) {
   scope: made
@@ -42,7 +43,7 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   }
 }
 
-@description('For alerts. The same whoever made it.')
+@description('The topic\'s ID, for alerts. It is the same for a new and an existing topic.')
 output id string = made.id
 @description('The identity that writes dead letters.')
 output principalId string = exists ? found!.identity.principalId : made!.identity.principalId

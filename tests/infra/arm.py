@@ -1,6 +1,7 @@
-"""What a compiled template deploys, as far as it can be known without Azure: modules opened, loops unrolled,
-expressions evaluated. Whatever only Azure knows (addresses, keys, the ids of principals) stays a `Later`: text that
-says where it comes from. An unknown function is an error, so that nothing is believed that was not evaluated.
+"""Evaluates a compiled template without Azure: opens modules, unrolls loops and evaluates expressions.
+
+A value that only Azure knows (an address, a key, a principal's ID) becomes a `Later`, a text that names its source. An
+unknown function is an error, so no test relies on something that was not evaluated.
 """
 
 import re
@@ -14,12 +15,12 @@ _TOKEN = re.compile(r"\s*('(?:[^']|'')*'|-?\d+|[A-Za-z_$][\w$]*|[()\[\].,])")
 
 
 class Later(str):
-    """A value that only Azure knows, named by its expression."""
+    """A value that only Azure knows. The text is its expression."""
 
 
 @dataclass
 class Scope:
-    """A template being read: its parameters, and where a loop stands."""
+    """A template with its parameters, and the current index of a loop."""
 
     template: Json
     given: Mapping[str, Any]
@@ -35,13 +36,13 @@ class Scope:
                 self.modules[name] = Scope(resource["properties"]["template"], given)
 
     def resources(self) -> Iterator[tuple[str, Json]]:
-        """By symbol where the compiler keeps symbols, else by name."""
+        """Yield resources with their symbol if the compiler keeps symbols, otherwise with their name."""
         resources = self.template["resources"]
         named = resources.items() if isinstance(resources, dict) else ((each["name"], each) for each in resources)
         yield from ((name, resource) for name, resource in named if not resource.get("existing"))
 
     def deployed(self) -> Iterator[Json]:
-        """Every resource, of the modules too, whose condition holds."""
+        """Yield every resource whose condition holds, including those of modules."""
         for name, resource in self.resources():
             if name in self.modules:
                 yield from self.modules[name].deployed()
@@ -56,11 +57,11 @@ class Scope:
             self.index = 0
 
     def outputs(self) -> Json:
-        """Name → value."""
+        """Return the outputs, name → value."""
         return {name: self.read(output["value"]) for name, output in self.template.get("outputs", {}).items()}
 
     def read(self, value: Any) -> Any:
-        """A part of the template with its expressions evaluated."""
+        """Return a part of the template with its expressions evaluated."""
         if isinstance(value, dict):
             return {self.read(key): self.read(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -79,14 +80,14 @@ class Scope:
     def variable(self, name: str) -> Any:
         return self.read(self.template["variables"][name])
 
-    def reference(self, name: str, *rest: str) -> Any:
+    def reference(self, name: str, *arguments: str) -> Any:
         if name in self.modules:
             return {"outputs": {key: {"value": value} for key, value in self.modules[name].outputs().items()}}
-        return Later(f"reference({', '.join((name, *rest))})")
+        return Later(f"reference({', '.join((name, *arguments))})")
 
 
 class _Expression:
-    """A recursive descent over one expression. What a branch not taken says is parsed, but not called: `if` is lazy."""
+    """A recursive-descent parser of one expression. `if` is lazy: the other branch is parsed, but not called."""
 
     def __init__(self, text: str, scope: Scope) -> None:
         self._tokens = _TOKEN.findall(text)
@@ -174,7 +175,7 @@ def _fail(message: str) -> None:
 
 
 class Refused(Exception):
-    """The template's own `fail()`."""
+    """The template called `fail()`."""
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -1,7 +1,7 @@
-"""The compiled templates, once for all tests.
+"""The compiled templates, built once for all tests.
 
-Every rule of the linter is an error here, by the bicepconfig.json beside this file. It is none on users' machines: a
-newer compiler has new rules, and some of them depend on the date.
+The bicepconfig.json next to this file makes every linter rule an error. Users' machines do not get it: a newer compiler
+has new rules, and some of them depend on the date.
 """
 
 import json
@@ -21,7 +21,7 @@ STRICT = Path(__file__).parent / "bicepconfig.json"
 
 @pytest.fixture(scope="session")
 def bicep() -> str:
-    """The compiler's command. The tests that need it are skipped where it is not installed."""
+    """The path of the compiler. Tests that need it are skipped if it is not installed."""
     command = tools.bicep()
     if command is None:
         pytest.skip("no Bicep compiler on the PATH")
@@ -29,14 +29,14 @@ def bicep() -> str:
 
 
 def compiled(bicep: str, file: Path) -> Json:
-    done = subprocess.run([bicep, "build", str(file), "--stdout"], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return json.loads(done.stdout)
+    build = subprocess.run([bicep, "build", str(file), "--stdout"], capture_output=True, text=True, timeout=60)
+    assert (build.returncode, build.stderr) == (0, ""), build.stderr
+    return json.loads(build.stdout)
 
 
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of infra/ in which every rule is an error."""
+    """A copy of infra/ in which every linter rule is an error."""
     folder = tmp_path_factory.mktemp("strict") / "infra"
     shutil.copytree(INFRA, folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(STRICT, folder)

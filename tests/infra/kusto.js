@@ -1,4 +1,4 @@
-// Parses and binds Kusto queries against the tables' columns. Arguments: the parser's folder, and a JSON file
+// Parses Kusto queries and checks them against the tables' columns. Arguments: the parser's folder, and a JSON file
 // {"tables": {name: "(column:type,…)"}, "queries": {name: text}}. Prints {name: [[code, message], …]}.
 const [folder, input] = process.argv.slice(2)
 require(`${folder}/bridge.min.js`)
@@ -7,12 +7,12 @@ const { tables, queries } = JSON.parse(require('fs').readFileSync(input, 'utf8')
 const { Symbols, GlobalState, KustoCode } = Kusto.Language
 const symbols = Object.entries(tables).map(([name, columns]) => new Symbols.TableSymbol.$ctor7(name, columns, null))
 const state = GlobalState.Default.WithDatabase(new Symbols.DatabaseSymbol.ctor('db', symbols))
-const found = {}
+const results = {}
 for (const [name, text] of Object.entries(queries)) {
   const diagnostics = KustoCode.ParseAndAnalyze(text, state).GetDiagnostics()
-  found[name] = Array.from({ length: diagnostics.Count }, (_, index) => {
+  results[name] = Array.from({ length: diagnostics.Count }, (_, index) => {
     const { Code, Message } = diagnostics.getItem(index)
     return [Code, Message]
   })
 }
-console.log(JSON.stringify(found))
+console.log(JSON.stringify(results))

@@ -1,4 +1,4 @@
-"""docs/deploy.md says the same as infra/."""
+"""Tests that docs/deploy.md agrees with infra/."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.infra.conftest import INFRA
 DOC = (PROJECT / "docs" / "deploy.md").read_text()
 
 
-def test_the_table_of_quotas_is_what_the_template_computes() -> None:
+def test_the_table_of_quotas_agrees_with_the_template() -> None:
     rows = re.findall(
         r"^\| `(\w\d)` \| (\d+|counts as 1).*? \| (\d+|any).*? \| (\d+) \S (\d+) = (\d+) \|$", DOC, re.MULTILINE
     )
@@ -20,15 +20,14 @@ def test_the_table_of_quotas_is_what_the_template_computes() -> None:
         assert [instances, requests // instances, instances * (requests // instances)] == [int(each) for each in result]
 
 
-def test_every_query_is_explained_and_every_parameter_named_exists() -> None:
+def test_every_query_is_explained_and_every_mentioned_parameter_exists() -> None:
     for file in (INFRA / "queries").glob("*.kql"):
         assert f"| {file.stem.replace('-', ' ')} |" in DOC
     parameters = set(re.findall(r"^param (\w+)", (INFRA / "main.bicep").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bparam (\w+)", DOC)) <= parameters
 
 
-def test_commands_run_as_they_are_written() -> None:
-    """Placeholders aside: no option is missing, and none unknown."""
+def test_documented_commands_have_valid_options() -> None:
     help_text = (INFRA / "deploy.sh").read_text().partition("\nEND\n")[0]
     for options in re.findall(r"infra/deploy\.sh((?: --?[\w-]+(?: [\w<][^ `]*)?)*)", DOC):
         assert all(f"{option} " in help_text for option in re.findall(r"--[\w-]+", options)), options
@@ -39,19 +38,19 @@ def test_commands_run_as_they_are_written() -> None:
             assert redrive.parser().parse_args(options.split()).account_url, options
 
 
-def test_the_system_key_is_changed_with_the_least_gap() -> None:
+def test_the_system_key_is_changed_and_used_in_one_command() -> None:
     (command,) = re.findall(r"^az functionapp keys set .*$", DOC, re.MULTILINE)
     assert command.endswith("&& infra/deploy.sh --group <group> --events")
 
 
-def test_links_inside_lead_somewhere() -> None:
+def test_links_within_the_page_have_a_target() -> None:
     anchors = {
         re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", DOC, re.MULTILINE)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", DOC)) <= anchors
 
 
-def test_the_sum_of_costs_is_right() -> None:
+def test_the_costs_are_calculated_correctly() -> None:
     costs = [float(each) for each in re.findall(r"^\| (?!alerts).*\| (\d+\.\d+) \|$", DOC, re.MULTILINE)]
     assert len(costs) == 5
     assert round(sum(costs)) == 18

@@ -1,7 +1,7 @@
-"""deploy.sh rehearsed: the real script in a real bash, with stand-ins for az, func and sleep that write down each call.
+"""Tests of deploy.sh: the real script in a real bash, with fake commands az, func and sleep that record each call.
 
-The answers have the shape that Azure's have by the documentation and by what others show of them. None was recorded
-from Azure.
+The answers have the shape of Azure's, according to the documentation and to public examples. None was recorded from
+Azure.
 """
 
 import fnmatch
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.timeout(60)
 
 Answer = dict[str, Any]
 
-STANDIN = PROJECT / "tests" / "infra" / "standin.py"
+FAKE_COMMANDS = PROJECT / "tests" / "infra" / "fake_commands.py"
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 APP, ACCOUNT, TOPIC = "func-transcription-x", "stx", "evgt-transcription-x"
@@ -149,43 +149,43 @@ USUAL: dict[str, Answer] = {
 
 
 @dataclass
-class Rehearsal:
-    """What a run of the script did."""
+class ScriptRun:
+    """One run of the script: its output, and its calls of other commands."""
 
     code: int
     output: str
     errors: str
     calls: list[str]
-    environments: dict[str, dict[str, str]]  # by call
-    waits: list[str]
-    published: list[str]
-    left: list[str]
+    environments: dict[str, dict[str, str]]  # call → the variables that it got
+    waits: list[str]  # seconds, one entry for each sleep
+    published: list[str]  # paths of files
+    leftovers: list[str]  # folders that the script did not delete
 
     def called(self, pattern: str) -> list[str]:
         return [call for call in self.calls if fnmatch.fnmatchcase(call, pattern)]
 
     @property
     def changes(self) -> list[str]:
-        """The calls that change something, each without what follows its first option."""
+        """The calls that change something, each cut before its first option."""
         heads = (call.partition(" --")[0] for call in self.calls if "--method get" not in call)
         return [head for head in heads if not re.search(r" (show|exists|what-if|download|list\S*)$|^func$", head)]
 
 
-Rehearse = Callable[..., Rehearsal]
+Deploy = Callable[..., ScriptRun]
 
 
 @pytest.fixture
-def rehearse(tmp_path: Path) -> Rehearse:
-    """Runs the script with these arguments; `answers` replace the usual ones, pattern by pattern."""
+def deploy(tmp_path: Path) -> Deploy:
+    """A function that runs the script with some arguments. `answers` replaces the usual answers, pattern by pattern."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("az", "func"):
-        program(tools / name, f'exec "{sys.executable}" -I -S "{STANDIN}" {name} "$@"')
-    program(tools / "sleep", 'echo "$1" >> "$REHEARSAL/waits"')
+        program(tools / name, f'exec "{sys.executable}" -I -S "{FAKE_COMMANDS}" {name} "$@"')
+    program(tools / "sleep", 'echo "$1" >> "$FAKE_COMMANDS/waits"')
 
     def run(
         *arguments: str, answers: Mapping[str, Answer | list[Answer]] | None = None, **environment: str
-    ) -> Rehearsal:
+    ) -> ScriptRun:
         folder = tmp_path / uuid.uuid4().hex
         folder.mkdir()
         table = {**(answers or {}), **{pattern: USUAL[pattern] for pattern in USUAL if pattern not in (answers or {})}}
@@ -196,7 +196,7 @@ def rehearse(tmp_path: Path) -> Rehearse:
             cwd=tmp_path,
             env={
                 "PATH": f"{tools}:/usr/bin:/bin",
-                "REHEARSAL": str(folder),
+                "FAKE_COMMANDS": str(folder),
                 "SITE_PACKAGES": str(Path(jmespath.__file__).parent.parent),
                 "TMPDIR": str(folder),
                 **environment,
@@ -208,7 +208,7 @@ def rehearse(tmp_path: Path) -> Rehearse:
             start_new_session=True,
         )
         calls = [json.loads(line) for line in lines(folder / "calls.jsonl")]
-        return Rehearsal(
+        return ScriptRun(
             done.returncode,
             done.stdout,
             done.stderr,
@@ -233,11 +233,11 @@ def lines(file: Path) -> list[str]:
 
 NEW = ("--group", "recordings", "--location", "westeurope")
 
-# --- The way it usually goes ---
+# --- A normal run ---
 
 
-def test_a_first_run_does_everything_in_order_and_prints_the_transcript(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW)
+def test_a_first_run_takes_all_steps_in_order_and_prints_the_transcript(deploy: Deploy) -> None:
+    run = deploy(*NEW)
     assert (run.code, run.errors) == (0, "")
     assert run.changes == [
         "az group create",
@@ -252,14 +252,14 @@ def test_a_first_run_does_everything_in_order_and_prints_the_transcript(rehearse
     assert run.waits == []
 
 
-def test_each_step_says_what_it_does_and_how_long_it_may_take(rehearse: Rehearse) -> None:
-    steps = re.findall(r"^▸ .+$", rehearse(*NEW).output, re.MULTILINE)
+def test_each_step_is_announced_with_its_duration(deploy: Deploy) -> None:
+    steps = re.findall(r"^▸ .+$", deploy(*NEW).output, re.MULTILINE)
     assert len(steps) == 11
     assert all(re.search(r"\((seconds|.*minute.*)\) …$", step) for step in steps)
 
 
-def test_the_arguments_are_right(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW)
+def test_the_commands_get_the_right_arguments(deploy: Deploy) -> None:
+    run = deploy(*NEW)
     (main,), (events,) = run.called(MAIN), run.called(EVENTS)
     assert "--resource-group recordings" in main
     assert f"--template-file infra/main.bicep --parameters {INFRA}/main.bicepparam" in main
@@ -280,25 +280,25 @@ def test_the_arguments_are_right(rehearse: Rehearse) -> None:
     assert "--tags application=speech-transcription" in created
     (uploaded,) = run.called(UPLOAD)
     assert "--auth-mode login" in uploaded
-    assert "--metadata language=en-US" in uploaded  # whatever SPEECH_LANGUAGE is
+    assert "--metadata language=en-US" in uploaded  # the sample is English, whatever SPEECH_LANGUAGE is
     assert (PROJECT / re.findall(r"--file (\S+)", uploaded)[0]).is_file()
 
 
-def test_every_call_is_for_the_chosen_subscription(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, "--subscription", "another-one")
+def test_every_call_names_the_chosen_subscription(deploy: Deploy) -> None:
+    run = deploy(*NEW, "--subscription", "another-one")
     assert not run.called("az account *")
     for call in run.calls:
         assert "another-one" in call or call == "func --version", call
 
 
-def test_what_the_script_waits_for_is_what_the_project_has() -> None:
+def test_the_script_reads_exactly_the_outputs_of_the_template() -> None:
     outputs = set(re.findall(r"^output (\w+)", (INFRA / "main.bicep").read_text(), re.MULTILINE))
     assert set(re.findall(r"\$\(output (\w+)\)", (INFRA / "deploy.sh").read_text())) == outputs
     assert "transcribe" in FUNCTIONS
 
 
-def test_a_second_run_makes_no_group_and_is_as_well(rehearse: Rehearse) -> None:
-    run = rehearse("--group", "recordings", answers={EXISTS: {"text": "true\n"}})
+def test_a_second_run_succeeds_and_creates_no_group(deploy: Deploy) -> None:
+    run = deploy("--group", "recordings", answers={EXISTS: {"text": "true\n"}})
     assert (run.code, run.errors) == (0, "")
     assert not run.called("az group create *")
     assert run.called("az functionapp list-flexconsumption-runtimes --location westeurope *")
@@ -307,12 +307,12 @@ def test_a_second_run_makes_no_group_and_is_as_well(rehearse: Rehearse) -> None:
     ]
 
 
-def test_what_was_deleted_before_is_taken_back_but_only_what_was_of_this_group(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, answers={DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(protected=True)})
+def test_deleted_resources_of_this_group_are_restored_and_no_others(deploy: Deploy) -> None:
+    run = deploy(*NEW, answers={DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(protected=True)})
     assert [run.environments[call] for call in run.called(MAIN)] == [
         {"LEAST_INSTANCES": "1", "RESTORE_SPEECH": "true", "RECOVER_VAULT": "true"}
     ]
-    other = rehearse(
+    other = deploy(
         "--group",
         "a-third",
         "--location",
@@ -326,40 +326,40 @@ def test_what_was_deleted_before_is_taken_back_but_only_what_was_of_this_group(r
     }
 
 
-def test_a_region_is_asked_how_few_instances_it_allows(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, answers={RUNTIMES: {"json": [runtime("3.12", least=1), runtime("3.13", least=40)]}})
+def test_the_smallest_number_of_instances_comes_from_the_region(deploy: Deploy) -> None:
+    run = deploy(*NEW, answers={RUNTIMES: {"json": [runtime("3.12", least=1), runtime("3.13", least=40)]}})
     assert run.environments[run.called(MAIN)[0]]["LEAST_INSTANCES"] == "40"
 
 
-def test_it_goes_on_where_deleted_resources_may_not_be_listed(rehearse: Rehearse) -> None:
-    assert rehearse(*NEW, answers={DELETED_SPEECH: FORBIDDEN, DELETED_VAULTS: FORBIDDEN}).code == 0
+def test_the_script_continues_without_the_right_to_list_deleted_resources(deploy: Deploy) -> None:
+    assert deploy(*NEW, answers={DELETED_SPEECH: FORBIDDEN, DELETED_VAULTS: FORBIDDEN}).code == 0
 
 
-def test_what_would_change_is_shown_and_nothing_changed(rehearse: Rehearse) -> None:
-    run = rehearse("--group", "recordings", "--what-if", answers={EXISTS: {"text": "true\n"}})
+def test_what_if_shows_the_changes_and_makes_none(deploy: Deploy) -> None:
+    run = deploy("--group", "recordings", "--what-if", answers={EXISTS: {"text": "true\n"}})
     assert run.code == 0
     assert run.changes == []
     assert "+ everything" in run.output
-    new = rehearse(*NEW, "--what-if")
+    new = deploy(*NEW, "--what-if")
     assert (new.code, new.changes) == (1, [])
     assert "az group create -n recordings -l westeurope" in new.errors
 
 
-def test_a_parameter_file_is_looked_for_where_the_caller_stands(rehearse: Rehearse, tmp_path: Path) -> None:
+def test_the_parameter_file_is_relative_to_the_callers_folder(deploy: Deploy, tmp_path: Path) -> None:
     (tmp_path / "my.bicepparam").write_text("using 'main.bicep'\n")
-    run = rehearse(*NEW, "--parameters", "my.bicepparam")
+    run = deploy(*NEW, "--parameters", "my.bicepparam")
     assert f"--parameters {tmp_path}/my.bicepparam" in run.called(MAIN)[0]
 
 
-def test_only_the_subscription_is_made_anew_after_the_system_key_was_changed(rehearse: Rehearse) -> None:
-    run = rehearse("--group", "recordings", "--events", answers={EXISTS: {"text": "true\n"}})
+def test_the_events_option_only_deploys_the_event_subscription(deploy: Deploy) -> None:
+    run = deploy("--group", "recordings", "--events", answers={EXISTS: {"text": "true\n"}})
     assert (run.code, run.errors) == (0, "")
     assert run.changes == ["az deployment group create"]
     assert f"appName={APP}" in run.called(EVENTS)[0]
 
 
-def test_the_way_to_do_uploads_again_is_said_ready_to_run(rehearse: Rehearse) -> None:
-    (command,) = re.findall(r"^  python (infra/redrive\.py .+)$", rehearse(*NEW).output, re.MULTILINE)
+def test_the_printed_redrive_command_can_be_run(deploy: Deploy) -> None:
+    (command,) = re.findall(r"^  python (infra/redrive\.py .+)$", deploy(*NEW).output, re.MULTILINE)
     script, *arguments = command.split()
     assert (PROJECT / script).is_file()
     assert vars(redrive.parser().parse_args(arguments)) | {"since": None} == {
@@ -373,8 +373,8 @@ def test_the_way_to_do_uploads_again_is_said_ready_to_run(rehearse: Rehearse) ->
     }
 
 
-def test_what_is_published_lies_apart_from_everything_else(rehearse: Rehearse) -> None:
-    published = rehearse(*NEW).published
+def test_only_the_package_is_published(deploy: Deploy) -> None:
+    published = deploy(*NEW).published
     assert {"function_app.py", "host.json", "requirements.txt", "transcription/job.py"} <= set(published)
     assert {name.split("/")[0] for name in published} == {
         "function_app.py",
@@ -387,15 +387,15 @@ def test_what_is_published_lies_apart_from_everything_else(rehearse: Rehearse) -
 # --- The Speech key ---
 
 
-def test_the_vault_is_read_before_publishing_replaces_the_instances(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW)
+def test_the_app_reads_the_vault_before_the_code_is_published(deploy: Deploy) -> None:
+    run = deploy(*NEW)
     order = [call for call in run.calls if fnmatch.fnmatchcase(call, REFERENCE) or fnmatch.fnmatchcase(call, PUBLISH)]
     assert [call.split()[0] for call in order] == ["az", "func"]
     assert not run.called("az functionapp restart *")
 
 
-def test_an_app_that_was_published_without_its_key_is_restarted(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, answers={REFERENCE: [reference("AccessToKeyVaultDenied")] * 3 + [reference("Resolved")]})
+def test_an_app_without_its_key_is_restarted_once_the_key_is_readable(deploy: Deploy) -> None:
+    run = deploy(*NEW, answers={REFERENCE: [reference("AccessToKeyVaultDenied")] * 3 + [reference("Resolved")]})
     assert run.code == 0
     assert "not yet (AccessToKeyVaultDenied)" in run.output
     (restart,) = run.called("az functionapp restart *")
@@ -408,7 +408,7 @@ def test_an_app_that_was_published_without_its_key_is_restarted(rehearse: Rehear
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """A test run in the background may have been told to ignore Ctrl-C, and what it starts would inherit that."""
+    """Enable Ctrl-C for child processes. They inherit it disabled if the tests run in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -417,26 +417,28 @@ def interruptible() -> Iterator[None]:
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [KEYS, EVENTS, UPLOAD, PUBLISH])
-def test_ctrl_c_ends_it_even_where_it_would_try_again(rehearse: Rehearse, step: str, number: signal.Signals) -> None:
-    run = rehearse(*NEW, answers={step: {"signal": number, "code": 1}})
+def test_an_interrupt_ends_the_script_even_during_a_retried_step(
+    deploy: Deploy, step: str, number: signal.Signals
+) -> None:
+    run = deploy(*NEW, answers={step: {"signal": number, "code": 1}})
     assert run.code == 128 + number
     assert "Stopped" in run.errors
     assert fnmatch.fnmatchcase(run.calls[-1], step)
     assert len(run.called(step)) == 1
-    assert run.left == []
+    assert run.leftovers == []
 
 
-# --- Slowness ---
+# --- Waiting and retries ---
 
 
-def test_a_sample_whose_event_got_lost_is_uploaded_once_more(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, answers={SHOW: [FAILED] * 24 + [document()]})
+def test_a_sample_without_a_transcript_is_uploaded_once_more(deploy: Deploy) -> None:
+    run = deploy(*NEW, answers={SHOW: [FAILED] * 24 + [document()]})
     assert run.code == 0
     assert len(run.called(UPLOAD)) == 2
 
 
-def test_everything_that_takes_its_time_is_waited_for(rehearse: Rehearse) -> None:
-    run = rehearse(
+def test_the_script_waits_for_everything_that_is_slow(deploy: Deploy) -> None:
+    run = deploy(
         *NEW,
         answers={
             PUBLISH: [{"error": "Can't find app with name", "code": 1}, {"error": "502", "code": 1}, NOTHING],
@@ -450,22 +452,22 @@ def test_everything_that_takes_its_time_is_waited_for(rehearse: Rehearse) -> Non
     )
     assert (run.code, run.errors) == (0, "")
     assert len(run.called(PUBLISH)) == 3
-    assert len(run.called("az rest --method post *")) == 6  # each look is at a fresh reading of the vault
+    assert len(run.called("az rest --method post *")) == 6  # each check makes the app read the vault again
     before_publishing = ["20", "20"]
-    publishing, key_there = ["30", "30", "10", "10"], ["10", "10", "10"]
+    publishing, key_exists = ["30", "30", "10", "10"], ["10", "10", "10"]
     subscribing, resolved = ["30"], ["30", "30"]
-    assert run.waits == [*before_publishing, *publishing, *key_there, *subscribing, *resolved, "30", "30", "5", "5"]
+    assert run.waits == [*before_publishing, *publishing, *key_exists, *subscribing, *resolved, "30", "30", "5", "5"]
 
 
-def test_a_publication_that_only_seemed_to_work_is_done_again(rehearse: Rehearse) -> None:
+def test_the_code_is_published_again_if_no_function_is_listed(deploy: Deploy) -> None:
     nothing_listed = [functions()] * 12
-    run = rehearse(*NEW, answers={LISTED: [*nothing_listed, functions(*FUNCTIONS)]})
+    run = deploy(*NEW, answers={LISTED: [*nothing_listed, functions(*FUNCTIONS)]})
     assert run.code == 0
     assert len(run.called(PUBLISH)) == 2
 
 
-def test_one_function_of_several_is_not_enough(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, answers={LISTED: functions(*FUNCTIONS[:-1], "another")})
+def test_the_script_fails_if_one_function_is_missing(deploy: Deploy) -> None:
+    run = deploy(*NEW, answers={LISTED: functions(*FUNCTIONS[:-1], "another")})
     assert run.code == 1
     assert len(run.called(PUBLISH)) == 3
     assert "does not list its functions" in run.errors
@@ -473,20 +475,20 @@ def test_one_function_of_several_is_not_enough(rehearse: Rehearse) -> None:
     assert "log tail" not in run.errors
 
 
-# --- Failure at each step ---
+# --- Failures ---
 
 STEPS: dict[str, tuple[str, str]] = {
     "az account show *": ("not logged in", "az login"),
-    EXISTS: ("cannot be looked into", "--subscription"),
+    EXISTS: ("subscription cannot be read", "--subscription"),
     "az functionapp list-flexconsumption-locations *": ("cannot list the regions", "az upgrade"),
     RUNTIMES: ("cannot list the runtimes", "az upgrade"),
-    "az group create *": ("could not be made", "Contributor"),
+    "az group create *": ("could not be created", "Contributor"),
     MAIN: ("could not be deployed", "run this script again"),
-    "az deployment group show *": ("outputs cannot be read", "again"),
+    "az deployment group show *": ("outputs of the deployment cannot be read", "again"),
     PUBLISH: ("could not publish", "Wait ten minutes"),
     LISTED: ("does not list its functions", "AppTraces"),
-    KEYS: ("has not made its key", "restart"),
-    EVENTS: ("did not accept the subscription", "run this script again"),
+    KEYS: ("has not created its key", "restart"),
+    EVENTS: ("did not accept the subscription", "Run this script again"),
     "az rest --method post *": ("cannot read the Speech key", "AccessToKeyVaultDenied"),
     REFERENCE: ("cannot read the Speech key", "AccessToKeyVaultDenied"),
     UPLOAD: ("could not be uploaded", "half an hour"),
@@ -496,14 +498,14 @@ STEPS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_failed_step_ends_it_with_what_azure_said_and_what_to_do(rehearse: Rehearse, step: str) -> None:
-    run = rehearse(*NEW, answers={step: FAILED})
-    what, advice = STEPS[step]
+def test_a_failed_step_ends_the_script_with_the_error_and_advice(deploy: Deploy, step: str) -> None:
+    run = deploy(*NEW, answers={step: FAILED})
+    problem, advice = STEPS[step]
     assert run.code == 1
-    assert what in run.errors
+    assert problem in run.errors
     assert advice in run.errors
     assert "it did not work" in run.errors
-    assert fnmatch.fnmatchcase(run.calls[-1], step)  # nothing was tried after it
+    assert fnmatch.fnmatchcase(run.calls[-1], step)  # no step follows
     assert "✓" not in run.output
 
 
@@ -520,74 +522,74 @@ def test_a_failed_step_ends_it_with_what_azure_said_and_what_to_do(rehearse: Reh
         ("main.bicep(3,1) : Error BCP057", "az bicep upgrade"),
     ],
 )
-def test_known_errors_of_the_deployment_are_explained(rehearse: Rehearse, error: str, advice: str) -> None:
-    run = rehearse(*NEW, answers={MAIN: {"error": error, "code": 1}})
+def test_known_deployment_errors_come_with_advice(deploy: Deploy, error: str, advice: str) -> None:
+    run = deploy(*NEW, answers={MAIN: {"error": error, "code": 1}})
     assert run.code == 1
     assert error in run.errors
     assert advice in run.errors
 
 
-def test_what_func_said_is_shown_as_it_comes_and_where_it_did_not_help(rehearse: Rehearse) -> None:
-    said = {"text": "Deployment was partially successful.\n"}
-    assert "  | Deployment was partially" in rehearse(*NEW, answers={PUBLISH: said}).output
-    failed = rehearse(*NEW, answers={PUBLISH: said, LISTED: functions()})
+def test_the_output_of_func_is_shown_at_once_and_after_a_failure(deploy: Deploy) -> None:
+    answer = {"text": "Deployment was partially successful.\n"}
+    assert "  | Deployment was partially" in deploy(*NEW, answers={PUBLISH: answer}).output
+    failed = deploy(*NEW, answers={PUBLISH: answer, LISTED: functions()})
     assert "partially successful" in failed.errors
 
 
 @pytest.mark.parametrize("name", ["appName", "blobUrl", "deadLetterContainer"])
-def test_an_output_that_is_not_there_is_not_taken_for_a_name(rehearse: Rehearse, name: str) -> None:
+def test_a_missing_output_ends_the_script(deploy: Deploy, name: str) -> None:
     empty = json.loads(json.dumps(USUAL["az deployment group show *"]))
     del empty["json"]["properties"]["outputs"][name]
-    run = rehearse(*NEW, answers={"az deployment group show *": empty})
+    run = deploy(*NEW, answers={"az deployment group show *": empty})
     assert run.code == 1
     assert f"no output {name}" in run.errors
     assert not run.called(PUBLISH)
 
 
-def test_a_sample_that_fails_is_shown_and_is_a_failure(rehearse: Rehearse) -> None:
+def test_a_failed_sample_is_printed_and_fails_the_script(deploy: Deploy) -> None:
     failed = {"file": '{"status": "Failed", "error": {"code": "Configuration"}}\n'}
-    run = rehearse(*NEW, answers={SHOW: document(status="Failed"), DOWNLOAD: failed})
+    run = deploy(*NEW, answers={SHOW: document(status="Failed"), DOWNLOAD: failed})
     assert run.code == 1
     assert "Configuration" in run.output
     assert "The sample ended as Failed" in run.errors
 
 
 @pytest.mark.parametrize(
-    ("arguments", "answers", "said"),
+    ("arguments", "answers", "message"),
     [
-        ((), {}, "Which resource group?"),
+        ((), {}, "The resource group is missing"),
         (("--group",), {}, "needs a value"),
         (("--grop", "x"), {}, "no option --grop"),
         (("--group", "--yes"), {}, "needs a value"),
-        (("--group", "r", "--what-if", "--delete"), {}, "do not go together"),
-        (("--group", "r", "--delete", "--events"), {}, "do not go together"),
+        (("--group", "r", "--what-if", "--delete"), {}, "cannot be combined"),
+        (("--group", "r", "--delete", "--events"), {}, "cannot be combined"),
         (("--group", "r", "--events"), {}, "no group r"),
         ((*NEW, "--parameters", "no.bicepparam"), {}, "/no.bicepparam"),
-        (("--group", "recordings"), {}, "Say where to make it"),
-        (("--group", "r", "--location", "uksouth"), {}, "Take one of: northeurope westeurope"),
+        (("--group", "recordings"), {}, "Add the region to create it in"),
+        (("--group", "r", "--location", "uksouth"), {}, "Use one of: northeurope westeurope"),
         (("--group", "r", "--location", "uksouth"), {EXISTS: {"text": "true\n"}}, "is in westeurope, not in uksouth"),
         (NEW, {"func --version": {"text": "3.0.1\n"}}, "not version 4"),
-        (NEW, {RUNTIMES: {"json": [{"version": "3.12"}]}}, "no Python 3.13"),
+        (NEW, {RUNTIMES: {"json": [{"version": "3.12"}]}}, "does not offer Python 3.13"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_is_changed(
-    rehearse: Rehearse, arguments: tuple[str, ...], answers: dict[str, Answer], said: str
+def test_impossible_requests_are_refused_before_any_change(
+    deploy: Deploy, arguments: tuple[str, ...], answers: dict[str, Answer], message: str
 ) -> None:
-    run = rehearse(*arguments, answers=answers)
+    run = deploy(*arguments, answers=answers)
     assert run.code == 1
-    assert said in run.errors
+    assert message in run.errors
     assert run.changes == []
 
 
-def test_regions_may_be_written_as_the_portal_shows_them(rehearse: Rehearse) -> None:
-    assert rehearse("--group", "recordings", "--location", "West Europe").code == 0
+def test_regions_may_be_written_as_in_the_portal(deploy: Deploy) -> None:
+    assert deploy("--group", "recordings", "--location", "West Europe").code == 0
 
 
 @pytest.mark.parametrize("missing", ["az", "func"])
-def test_a_missing_tool_is_named_with_its_address(tmp_path: Path, missing: str) -> None:
+def test_a_missing_tool_is_named_with_its_download_address(tmp_path: Path, missing: str) -> None:
     for tool in {"az", "func"} - {missing}:
         program(tmp_path / tool, "exit 0")
-    for tool in ("bash", "cat", "dirname", "mktemp", "rm", "sed", "tail", "tr"):  # this machine may have az
+    for tool in ("bash", "cat", "dirname", "mktemp", "rm", "sed", "tail", "tr"):  # not all of PATH: it may contain az
         (tmp_path / tool).symlink_to(str(shutil.which(tool)))
     done = subprocess.run(
         ["bash", str(INFRA / "deploy.sh"), *NEW],
@@ -597,54 +599,59 @@ def test_a_missing_tool_is_named_with_its_address(tmp_path: Path, missing: str) 
         timeout=20,
     )
     assert done.returncode == 1
-    assert f"There is no {missing}." in done.stderr
+    assert f"{missing} is not installed." in done.stderr
     assert "https://aka.ms/" in done.stderr
 
 
 # --- Secrets ---
 
 
-def test_no_key_is_in_a_command_line_or_in_what_is_printed(rehearse: Rehearse) -> None:
+def test_no_key_appears_in_a_command_line_or_in_the_output(deploy: Deploy) -> None:
     quoted = {"error": f"ERROR: no answer from https://{APP}/runtime/webhooks/blobs?a=b&code={SYSTEM_KEY}", "code": 1}
     for answers in ({}, {EVENTS: quoted}, {REFERENCE: reference("SecretNotFound")}, {MAIN: FAILED}):
-        run = rehearse(*NEW, answers=answers, EXISTING_SPEECH_KEY=SPEECH_KEY)
+        run = deploy(*NEW, answers=answers, EXISTING_SPEECH_KEY=SPEECH_KEY)
         assert run.environments[run.called(MAIN)[0]]["EXISTING_SPEECH_KEY"] == SPEECH_KEY
         for text in (run.output, run.errors, *run.calls):
             assert SYSTEM_KEY not in text
             assert SPEECH_KEY not in text
 
 
-# --- Taking away ---
+# --- Deletion ---
 
-THERE = {EXISTS: {"text": "true\n"}}
+GROUP_EXISTS = {EXISTS: {"text": "true\n"}}
 
 
-def test_delete_deletes_the_group_and_purges_what_azure_keeps(rehearse: Rehearse) -> None:
+def test_delete_removes_the_group_and_purges_what_azure_keeps(deploy: Deploy) -> None:
     gone: dict[str, Any] = {DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: [vault_gone(protected=False), {"json": []}]}
-    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **gone})
+    run = deploy("--group", "recordings", "--delete", "--yes", answers={**GROUP_EXISTS, **gone})
     assert (run.code, run.errors) == (0, "")
     assert run.changes == ["az group delete", "az cognitiveservices account purge", "az keyvault purge"]
-    assert ACCOUNT in run.output  # what is deleted is listed before
+    assert ACCOUNT in run.output  # the resources are listed before
     assert "--name speech-transcription-recordings" in run.called("az cognitiveservices account purge *")[0]
     assert "--name kv-recordings" in run.called("az keyvault purge *")[0]
 
 
-def test_a_protected_vault_is_left_and_said(rehearse: Rehearse) -> None:
-    shielded = {"az keyvault show *": {"json": {"properties": {"enablePurgeProtection": True}}}}
+def test_a_protected_vault_is_reported_and_not_purged(deploy: Deploy) -> None:
+    protected = {"az keyvault show *": {"json": {"properties": {"enablePurgeProtection": True}}}}
     lists: list[Answer] = [vault_gone(protected=True), {"json": []}, FORBIDDEN]
     for listed in lists:
-        answers = {**THERE, **shielded, DELETED_VAULTS: listed}
-        run = rehearse("--group", "recordings", "--delete", "--yes", answers=answers)
+        answers = {**GROUP_EXISTS, **protected, DELETED_VAULTS: listed}
+        run = deploy("--group", "recordings", "--delete", "--yes", answers=answers)
         assert run.code == 0
         assert not run.called("az keyvault purge *")
         assert "kv-recordings is protected" in run.output
 
 
 @pytest.mark.parametrize("listed", [{"json": []}, FORBIDDEN])
-def test_what_was_in_the_group_is_purged_though_the_lists_do_not_have_it(rehearse: Rehearse, listed: Answer) -> None:
+def test_resources_of_the_group_are_purged_even_if_azure_does_not_list_them(deploy: Deploy, listed: Answer) -> None:
     not_yet = [FAILED, NOTHING]
-    answers = {**THERE, DELETED_SPEECH: listed, DELETED_VAULTS: listed, "az cognitiveservices account purge *": not_yet}
-    run = rehearse("--group", "recordings", "--delete", "--yes", answers=answers)
+    answers = {
+        **GROUP_EXISTS,
+        DELETED_SPEECH: listed,
+        DELETED_VAULTS: listed,
+        "az cognitiveservices account purge *": not_yet,
+    }
+    run = deploy("--group", "recordings", "--delete", "--yes", answers=answers)
     assert (run.code, run.errors) == (0, "")
     assert f"--name {SPEECH}" in run.called("az cognitiveservices account purge *")[-1]
     assert f"--name {VAULT}" in run.called("az keyvault purge *")[0]
@@ -652,35 +659,35 @@ def test_what_was_in_the_group_is_purged_though_the_lists_do_not_have_it(rehears
     assert ("you may not list" in run.output) == (listed is FORBIDDEN)
 
 
-def test_what_cannot_be_listed_is_not_deleted(rehearse: Rehearse) -> None:
-    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, "az resource list *": FAILED})
+def test_a_group_that_cannot_be_listed_is_not_deleted(deploy: Deploy) -> None:
+    run = deploy("--group", "recordings", "--delete", "--yes", answers={**GROUP_EXISTS, "az resource list *": FAILED})
     assert (run.code, run.changes) == (1, [])
     assert "cannot be listed" in run.errors
 
 
-def test_a_group_that_is_not_ours_is_not_deleted(rehearse: Rehearse) -> None:
+def test_a_group_of_another_origin_is_not_deleted(deploy: Deploy) -> None:
     foreign = {GROUP: {"json": {"location": "westeurope", "tags": None}}}
-    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **foreign})
+    run = deploy("--group", "recordings", "--delete", "--yes", answers={**GROUP_EXISTS, **foreign})
     assert (run.code, run.changes) == (1, [])
     assert "az resource list" in run.errors
 
 
-def test_nothing_is_deleted_without_being_asked(rehearse: Rehearse) -> None:
-    run = rehearse("--group", "recordings", "--delete", answers=THERE)
+def test_nothing_is_deleted_without_confirmation(deploy: Deploy) -> None:
+    run = deploy("--group", "recordings", "--delete", answers=GROUP_EXISTS)
     assert (run.code, run.changes) == (1, [])
     assert "--yes" in run.errors
 
 
-def test_deleting_again_purges_what_is_left(rehearse: Rehearse) -> None:
-    run = rehearse(*NEW, "--delete", answers={DELETED_SPEECH: SPEECH_GONE})
+def test_a_second_deletion_purges_what_is_left(deploy: Deploy) -> None:
+    run = deploy(*NEW, "--delete", answers={DELETED_SPEECH: SPEECH_GONE})
     assert (run.code, run.changes) == (0, ["az cognitiveservices account purge"])
-    assert rehearse("--group", "recordings", "--delete").code == 1
+    assert deploy("--group", "recordings", "--delete").code == 1
 
 
 @pytest.mark.parametrize("step", ["az group delete *", "az cognitiveservices account purge *", "az keyvault purge *"])
-def test_a_failed_deletion_says_what_to_do(rehearse: Rehearse, step: str) -> None:
+def test_a_failed_deletion_comes_with_advice(deploy: Deploy, step: str) -> None:
     gone = {DELETED_SPEECH: SPEECH_GONE, DELETED_VAULTS: vault_gone(protected=False)}
-    run = rehearse("--group", "recordings", "--delete", "--yes", answers={**THERE, **gone, step: FAILED})
+    run = deploy("--group", "recordings", "--delete", "--yes", answers={**GROUP_EXISTS, **gone, step: FAILED})
     assert run.code == 1
     assert "→" in run.errors
     assert fnmatch.fnmatchcase(run.calls[-1], step)
@@ -689,13 +696,13 @@ def test_a_failed_deletion_says_what_to_do(rehearse: Rehearse, step: str) -> Non
 # --- The script itself ---
 
 
-def test_shellcheck_has_nothing_to_say() -> None:
+def test_shellcheck_finds_nothing() -> None:
     command = Path(sys.executable).parent / "shellcheck"
     done = subprocess.run([command, str(INFRA / "deploy.sh")], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_help_needs_no_tool(tmp_path: Path) -> None:
+def test_the_help_needs_no_tools(tmp_path: Path) -> None:
     done = subprocess.run(
         ["bash", str(INFRA / "deploy.sh"), "--help"],
         env={"PATH": "/usr/bin:/bin"},

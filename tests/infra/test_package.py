@@ -1,4 +1,4 @@
-"""What is published: exactly the files that the app needs, and they run with nothing but requirements.txt."""
+"""Tests of the deployed package: it has exactly the files that the app needs, and requirements.txt is enough to run."""
 
 import json
 import re
@@ -18,9 +18,8 @@ import json, function_app
 print(json.dumps({f.get_function_name(): json.loads(f.get_function_json()) for f in function_app.app.get_functions()}))
 """
 
-
-#: What people leave beside the code.
-LEFT = (
+# Files that people leave next to the code.
+STRAY_FILES = (
     ".env",
     "local.settings.json",
     "my.bicepparam",
@@ -37,46 +36,46 @@ def files_in(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def wanted() -> set[str]:
+def package_files() -> set[str]:
     modules = {f"transcription/{name}" for name in files_in(PROJECT / "transcription") if "__pycache__" not in name}
     return {"function_app.py", "host.json", "requirements.txt"} | modules
 
 
 def pack(project: Path, work: Path) -> Path:
-    """The folder that deploy.sh publishes: its own function, without the rest."""
-    packs = re.search(r"^pack\(\) \{\n.*?^\}$", (INFRA / "deploy.sh").read_text(), re.MULTILINE | re.DOTALL)
-    assert packs
+    """Run only the function pack() of deploy.sh, and return the folder that it would publish."""
+    function = re.search(r"^pack\(\) \{\n.*?^\}$", (INFRA / "deploy.sh").read_text(), re.MULTILINE | re.DOTALL)
+    assert function
     work.mkdir()
-    script = f"set -euo pipefail; work=$1\n{packs[0]}\npack"
+    script = f"set -euo pipefail; work=$1\n{function[0]}\npack"
     subprocess.run(["bash", "-c", script, "pack", str(work)], cwd=project, check=True, timeout=20)
     return work / "package"
 
 
-def test_the_package_is_exactly_what_the_app_needs_whatever_lies_around(tmp_path: Path) -> None:
+def test_the_package_contains_no_stray_files(tmp_path: Path) -> None:
     project = tmp_path / "project"
-    for name in wanted():
+    for name in package_files():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PROJECT / name, project / name)
-    for name in LEFT:
+    for name in STRAY_FILES:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / name).write_text("left here")
-    assert files_in(pack(project, tmp_path / "work")) == wanted()
+        (project / name).write_text("stray")
+    assert files_in(pack(project, tmp_path / "work")) == package_files()
 
 
-def test_publishing_by_hand_leaves_the_rest_of_the_checkout_at_home(tmp_path: Path) -> None:
+def test_publishing_by_hand_uploads_no_other_file(tmp_path: Path) -> None:
     ignored = pathspec.GitIgnoreSpec.from_lines((PROJECT / ".funcignore").read_text().splitlines())
-    kept = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20)
-    assert {name for name in kept.stdout.splitlines() if not ignored.match_file(name)} <= wanted()
-    assert not [name for name in LEFT if not ignored.match_file(name)]
+    tracked = subprocess.run(["git", "ls-files"], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20)
+    assert {name for name in tracked.stdout.splitlines() if not ignored.match_file(name)} <= package_files()
+    assert not [name for name in STRAY_FILES if not ignored.match_file(name)]
 
 
-@pytest.mark.timeout(300)  # Python packages may have to be installed
-def test_the_package_is_indexed_with_nothing_but_its_requirements(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)  # installs packages the first time
+def test_the_package_can_be_indexed_with_only_its_requirements(tmp_path: Path) -> None:
     python = tools.package_python()
     if python is None:
         pytest.skip("no Python 3.13 on this machine (set PYTHON313)")
     folder = pack(PROJECT, tmp_path / "work")
-    done = subprocess.run(
+    result = subprocess.run(
         [python, "-B", "-c", INDEX],
         cwd=folder,
         env={"PATH": "/usr/bin:/bin"},
@@ -84,9 +83,9 @@ def test_the_package_is_indexed_with_nothing_but_its_requirements(tmp_path: Path
         text=True,
         timeout=60,
     )
-    assert done.returncode == 0, done.stderr
-    indexed = json.loads(done.stdout)
-    # deploy.sh waits for these, events.bicep sends to one of them.
+    assert result.returncode == 0, result.stderr
+    indexed = json.loads(result.stdout)
+    # deploy.sh waits for these functions, and events.bicep sends events to one of them.
     command = re.search(r"^FUNCTIONS=\$\((.*)\)$", (INFRA / "deploy.sh").read_text(), re.MULTILINE)
     assert command
     awaited = subprocess.run(["bash", "-c", command[1]], cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The saved queries, bound by Microsoft's own parser against the tables' documented columns. No data is behind it."""
+"""Tests of the saved queries: Microsoft's parser checks them against the tables' documented columns, without data."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from local.tools import PROJECT
 from tests.infra import tools
 from tests.infra.conftest import INFRA
 
-pytestmark = pytest.mark.timeout(300)  # the parser may have to be installed
+pytestmark = pytest.mark.timeout(300)  # installs the parser the first time
 
 QUERIES = {file.stem: file.read_text() for file in sorted((INFRA / "queries").glob("*.kql"))}
 OF_EVERY_TABLE = "TimeGenerated:datetime, Type:string, _ResourceId:string"
@@ -25,8 +25,8 @@ TABLES = {
     "AzureMetrics": f"({OF_EVERY_TABLE}, ResourceId:string, ResourceProvider:string, MetricName:string, Average:real, "
     "Count:real, Maximum:real, Minimum:real, Total:real, TimeGrain:string, UnitName:string)",
 }
-#: What one recording's line in the log holds.
-REPORTED = {
+# The fields of a recording's line in the log.
+LOGGED = {
     "event",
     "name",
     "status",
@@ -44,7 +44,7 @@ Diagnose = Callable[[Mapping[str, str]], dict[str, list[list[str]]]]
 
 @pytest.fixture(scope="module")
 def diagnose(tmp_path_factory: pytest.TempPathFactory) -> Diagnose:
-    """Queries → what the parser has against each, as (code, message)."""
+    """A function that returns the parser's complaints about each query, as (code, message)."""
     node, parser = tools.kusto()
 
     def run(queries: Mapping[str, str]) -> dict[str, list[list[str]]]:
@@ -57,40 +57,40 @@ def diagnose(tmp_path_factory: pytest.TempPathFactory) -> Diagnose:
     return run
 
 
-def test_every_query_fits_the_tables(diagnose: Diagnose) -> None:
+def test_every_query_matches_the_tables(diagnose: Diagnose) -> None:
     assert diagnose(QUERIES) == {name: [] for name in QUERIES}
 
 
-def test_what_does_not_fit_is_found(diagnose: Diagnose) -> None:
+def test_mistakes_in_queries_are_found(diagnose: Diagnose) -> None:
     wrong = {
         "column": "AppTraces | where Mesage has 'x'",
         "table": "AppTrace | take 1",
         "type": "AppRequests | where Success == 'yes' | extend x = DurationMs + Name",
         "syntax": "AppTraces | where",
     }
-    found = {name: {code for code, _ in each} for name, each in diagnose(wrong).items()}
-    assert found["column"] == {"KS142"}
-    assert found["table"] == {"KS204"}
-    assert found["type"]
-    assert found["syntax"]
+    errors = {name: {code for code, _ in each} for name, each in diagnose(wrong).items()}
+    assert errors["column"] == {"KS142"}
+    assert errors["table"] == {"KS204"}
+    assert errors["type"]
+    assert errors["syntax"]
 
 
-def test_only_what_is_logged_of_a_recording_is_asked_for() -> None:
+def test_queries_use_only_fields_that_are_logged() -> None:
     code = "".join(file.read_text() for file in (PROJECT / "transcription").rglob("*.py"))
-    asked_for = {field for text in QUERIES.values() for field in re.findall(r"\breport\.(\w+)", text)}
-    assert {"audioSeconds", "audioSecondsSent", "status", "retries"} <= asked_for <= REPORTED
-    for field in asked_for:
+    used = {field for text in QUERIES.values() for field in re.findall(r"\breport\.(\w+)", text)}
+    assert {"audioSeconds", "audioSecondsSent", "status", "retries"} <= used <= LOGGED
+    for field in used:
         assert f'"{field}":' in code, f"no line in the log has {field}"
 
 
-def test_sampled_lines_count_for_what_they_stand_for() -> None:
+def test_sampled_lines_count_for_the_lines_that_they_represent() -> None:
     for name, text in QUERIES.items():
         for total in re.findall(r"\b(?:sum|sumif)\(.*?report\..*?\)(?=,|\n| /)", text):
             assert "ItemCount" in total, f"{name}: {total}"
         assert "count()" not in text, name
 
 
-def test_an_upload_that_was_given_up_is_one_alert() -> None:
+def test_an_abandoned_upload_raises_one_alert() -> None:
     assert 'report.code != "Abandoned"' in QUERIES["failed-documents"]
 
 
@@ -100,5 +100,5 @@ def test_a_recording_with_several_lines_is_counted_once() -> None:
         assert "AudioSeconds = max(" in QUERIES[name]
 
 
-def test_the_poison_query_asks_for_the_function_that_takes_the_poison_queue() -> None:
+def test_the_poison_query_names_the_function_that_reads_the_poison_queue() -> None:
     assert 'Name == "abandoned"' in QUERIES["poison-queue"]

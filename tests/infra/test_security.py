@@ -1,6 +1,6 @@
-"""checkov, a security scanner, over what would be deployed.
+"""Tests that checkov, a security scanner, finds no problems in the templates.
 
-It reads neither this Bicep nor templates whose resources have symbols, so it gets the resources that `arm.py` unrolls.
+It reads neither this Bicep nor templates whose resources have symbols. So it gets the resources that `arm.py` unrolls.
 """
 
 import json
@@ -13,37 +13,40 @@ from tests.infra import tools
 from tests.infra.arm import Json, Scope
 from tests.infra.test_templates import EVENT_PARAMETERS
 
-pytestmark = pytest.mark.timeout(900)  # the scanner may have to be installed
+pytestmark = pytest.mark.timeout(900)  # installs the scanner the first time
 
-NO_NETWORK = "without a virtual network there is only the public one; roles and keys guard what is on it"
+NO_NETWORK = "without a virtual network only the public one is left; roles and keys protect the resource"
 NOT_A_SITE = "the check is meant for a site's configuration; this resource is the list of app settings"
 
-#: (check, resource type) → why it does not hold here.
+# (check, resource type) → the reason why the check does not apply here
 WAIVED = {
     ("CKV_AZURE_59", "Microsoft.Storage/storageAccounts"): NO_NETWORK,
     ("CKV_AZURE_35", "Microsoft.Storage/storageAccounts"): NO_NETWORK,
     (
         "CKV_AZURE_206",
         "Microsoft.Storage/storageAccounts",
-    ): "three copies in one region do: transcripts can be made again",
+    ): "three copies in one region are enough: transcripts can be made again",
     ("CKV_AZURE_134", "Microsoft.CognitiveServices/accounts"): NO_NETWORK,
     ("CKV_AZURE_236", "Microsoft.CognitiveServices/accounts"): "the REST API for short audio is called with the key",
     (
         "CKV_AZURE_238",
         "Microsoft.CognitiveServices/accounts",
-    ): "it reaches nothing else, so an identity would only lie about",
+    ): "it accesses nothing else, so it needs no identity",
     ("CKV_AZURE_109", "Microsoft.KeyVault/vaults"): NO_NETWORK,
     ("CKV_AZURE_189", "Microsoft.KeyVault/vaults"): NO_NETWORK,
     ("CKV_AZURE_41", "Microsoft.KeyVault/vaults/secrets"): "a Speech key does not expire; docs/deploy.md rotates it",
     (
         "CKV_AZURE_225",
         "Microsoft.Web/serverfarms",
-    ): "few regions have it for Flex Consumption; what an instance loses is delivered again",
+    ): "few regions have it for Flex Consumption; events that an instance loses are delivered again",
     ("CKV_AZURE_78", "Microsoft.Web/sites"): "Flex Consumption has no FTP, and refuses ftpsState",
-    ("CKV_AZURE_222", "Microsoft.Web/sites"): "Event Grid calls the webhook from outside; its key guards it",
+    (
+        "CKV_AZURE_222",
+        "Microsoft.Web/sites",
+    ): "Event Grid calls the webhook from the public network; the key protects it",
     ("CKV_AZURE_17", "Microsoft.Web/sites"): "Event Grid has no client certificate",
     ("CKV_AZURE_212", "Microsoft.Web/sites"): "always-ready instances would cost while nobody uploads",
-    ("CKV_AZURE_213", "Microsoft.Web/sites"): "there is no page to ask; alerts watch the uploads instead",
+    ("CKV_AZURE_213", "Microsoft.Web/sites"): "there is no page to request; alerts watch the uploads instead",
     **{(f"CKV_AZURE_{number}", "Microsoft.Web/sites/config"): NOT_A_SITE for number in (13, 63, 65, 66, 80, 88, 222)},
 }
 
@@ -72,11 +75,11 @@ def failed(report: Json) -> set[tuple[str, str]]:
     return {(each["check_id"], each["resource"].rpartition(".")[0]) for each in report["results"]["failed_checks"]}
 
 
-def test_the_scanner_has_nothing_against_it_but_what_is_waived_with_a_reason(report: Json) -> None:
+def test_the_scanner_finds_only_what_is_waived_with_a_reason(report: Json) -> None:
     assert failed(report) == set(WAIVED)
 
 
-def test_the_scanner_really_read_it(report: Json) -> None:
+def test_the_scanner_really_checked_the_resources(report: Json) -> None:
     passed = {each["check_id"] for each in report["results"]["passed_checks"]}
     assert report["summary"]["parsing_errors"] == 0
     storage = {f"CKV_AZURE_{number}" for number in (3, 34, 36, 43, 44)}

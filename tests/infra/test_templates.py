@@ -1,4 +1,4 @@
-"""What the templates deploy, read from what the real compiler makes of them. Nothing here has been near Azure."""
+"""Tests of what the templates deploy, according to the real compiler's output. Nothing here runs against Azure."""
 
 import json
 import os
@@ -32,7 +32,7 @@ ROLES = {
 
 
 class Deployment:
-    """A template's resources for some parameters."""
+    """The resources of a template with some parameters."""
 
     def __init__(self, template: Json, **parameters: Any) -> None:
         self.scope = Scope(template, parameters)
@@ -69,7 +69,7 @@ def events(events_template: Json) -> Json:
 
 
 @pytest.mark.parametrize("file", ["main.bicep", "events.bicep"])
-def test_the_linter_has_nothing_to_say_here_or_on_a_users_machine(bicep: str, strict: Path, file: str) -> None:
+def test_the_linter_finds_nothing_here_or_on_a_users_machine(bicep: str, strict: Path, file: str) -> None:
     for folder in (strict, INFRA):
         done = subprocess.run([bicep, "lint", str(folder / file)], capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -80,7 +80,7 @@ def test_no_rule_of_the_linter_can_stop_a_users_deployment() -> None:
     assert not (PROJECT / "bicepconfig.json").exists()
 
 
-def test_every_rule_is_an_error_and_the_compiler_obeys(bicep: str, tmp_path: Path) -> None:
+def test_every_linter_rule_is_an_error_in_the_tests(bicep: str, tmp_path: Path) -> None:
     config = STRICT.read_text()
     assert {rule["level"] for rule in json.loads(config)["analyzers"]["core"]["rules"].values()} == {"error"}
     (tmp_path / "bicepconfig.json").write_text(config)
@@ -92,11 +92,11 @@ def test_every_rule_is_an_error_and_the_compiler_obeys(bicep: str, tmp_path: Pat
     assert "Error no-unused-params" in done.stderr
 
 
-def test_the_parameter_file_guesses_no_sku_for_a_resource_of_ones_own() -> None:
+def test_the_parameter_file_sets_no_sku() -> None:
     assert not re.search(r"^param speechSku", (INFRA / "main.bicepparam").read_text(), re.MULTILINE)
 
 
-def test_the_parameter_file_fits_and_takes_the_key_from_the_environment(bicep: str) -> None:
+def test_the_parameter_file_compiles_and_reads_the_key_from_the_environment(bicep: str) -> None:
     done = subprocess.run(
         [bicep, "build-params", str(INFRA / "main.bicepparam"), "--stdout"],
         env={**os.environ, "EXISTING_SPEECH_KEY": "k", "RECOVER_VAULT": "true"},
@@ -118,9 +118,7 @@ def with_modules(template: Json) -> Iterator[Json]:
             yield from with_modules(each["properties"]["template"])
 
 
-def test_no_key_leaves_through_an_output_or_comes_in_through_an_ordinary_parameter(
-    main_template: Json, events_template: Json
-) -> None:
+def test_no_key_is_an_output_or_an_ordinary_parameter(main_template: Json, events_template: Json) -> None:
     templates = [*with_modules(main_template), *with_modules(events_template)]
     assert len(templates) == 9
     for template in templates:
@@ -132,7 +130,7 @@ def test_no_key_leaves_through_an_output_or_comes_in_through_an_ordinary_paramet
 # --- App settings ---
 
 
-def test_the_app_gets_every_setting_of_the_contract_and_no_other(usual: Deployment) -> None:
+def test_the_app_gets_exactly_the_documented_settings(usual: Deployment) -> None:
     sample = json.loads((PROJECT / "local.settings.sample.json").read_text())["Values"]
     contract = set(sample) - {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage", "AudioStorage"}
     storage = {f"AzureWebJobsStorage__{name}" for name in ("accountName", "tableServiceUri")}
@@ -142,7 +140,7 @@ def test_the_app_gets_every_setting_of_the_contract_and_no_other(usual: Deployme
     assert set(usual.settings) == contract | storage | telemetry
 
 
-def test_what_nobody_chose_has_the_contracts_default(usual: Deployment) -> None:
+def test_settings_that_are_not_chosen_have_the_documented_default(usual: Deployment) -> None:
     sample = json.loads((PROJECT / "local.settings.sample.json").read_text())["Values"]
     decided_here = {"AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "BLOB_TRIGGER_SOURCE"}
     for name, value in usual.settings.items():
@@ -151,11 +149,11 @@ def test_what_nobody_chose_has_the_contracts_default(usual: Deployment) -> None:
     assert usual.settings["BLOB_TRIGGER_SOURCE"] == "EventGrid"
 
 
-def test_every_setting_is_text(usual: Deployment) -> None:
+def test_every_setting_is_a_string(usual: Deployment) -> None:
     assert all(isinstance(value, str) for value in usual.settings.values())
 
 
-def test_a_chosen_setting_arrives(main_template: Json) -> None:
+def test_a_chosen_setting_reaches_the_app(main_template: Json) -> None:
     chosen = {"SPEECH_LANGUAGE": "fr-FR", "AUDIO_CONTAINER": "uploads"}
     deployment = Deployment(main_template, settings=chosen)
     assert chosen.items() <= deployment.settings.items()
@@ -169,7 +167,7 @@ def test_a_chosen_setting_arrives(main_template: Json) -> None:
 
 
 @pytest.mark.parametrize("taken", ["audio", "app-package", "dead-letters"])
-def test_a_container_has_one_purpose(main_template: Json, taken: str) -> None:
+def test_two_purposes_cannot_share_a_container(main_template: Json, taken: str) -> None:
     with pytest.raises(Refused, match="a container of its own"):
         Deployment(main_template, settings={"TRANSCRIPT_CONTAINER": taken})
     if taken != "audio":
@@ -177,7 +175,7 @@ def test_a_container_has_one_purpose(main_template: Json, taken: str) -> None:
             Deployment(main_template, settings={"AUDIO_CONTAINER": taken})
 
 
-def test_only_known_settings_can_be_chosen_and_none_that_lifts_the_cap(main_template: Json) -> None:
+def test_only_known_settings_can_be_chosen_and_not_the_limit_of_requests(main_template: Json) -> None:
     settings = main_template["definitions"]["Settings"]
     assert settings["additionalProperties"] is False
     decided_here = {"AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "BLOB_TRIGGER_SOURCE", "SPEECH_MAX_CONCURRENT_REQUESTS"}
@@ -186,7 +184,7 @@ def test_only_known_settings_can_be_chosen_and_none_that_lifts_the_cap(main_temp
     assert set(settings["properties"]) == plain - decided_here
 
 
-def test_what_flex_consumption_refuses_is_absent(usual: Deployment) -> None:
+def test_settings_that_flex_consumption_refuses_are_absent(usual: Deployment) -> None:
     app = usual.one("Microsoft.Web/sites")["properties"]
     assert set(app["siteConfig"]) == {"minTlsVersion", "scmMinTlsVersion", "http20Enabled"}
     refused = (
@@ -205,12 +203,12 @@ def test_what_flex_consumption_refuses_is_absent(usual: Deployment) -> None:
 # --- The Speech quota ---
 
 
-def test_by_default_the_app_asks_for_nearly_the_whole_quota(usual: Deployment) -> None:
+def test_by_default_the_app_uses_nearly_the_whole_quota(usual: Deployment) -> None:
     assert usual.requests_in_flight == 12 * 8
 
 
 @pytest.mark.parametrize("maximum", [1, 2, 12, 40, 1000])
-def test_the_free_tier_gets_one_request_at_a_time_whatever_is_asked_for(main_template: Json, maximum: int) -> None:
+def test_the_free_tier_always_gets_one_request_at_a_time(main_template: Json, maximum: int) -> None:
     for quota in (1, 100, 10_000):
         deployment = Deployment(main_template, speechSku="F0", maximumInstances=maximum, speechConcurrentRequests=quota)
         assert deployment.requests_in_flight == 1
@@ -225,22 +223,20 @@ def test_instances_times_requests_never_exceed_the_quota_and_waste_less_than_hal
         assert quota / 2 < deployment.requests_in_flight <= quota
 
 
-def test_a_region_that_demands_more_instances_gets_them_but_never_more_than_the_quota(main_template: Json) -> None:
-    usual = Deployment(main_template, leastInstances=40)
-    assert usual.requests_in_flight == 40 * 2
-    just = Deployment(main_template, leastInstances=40, speechConcurrentRequests=40)
-    assert just.requests_in_flight == 40
+def test_a_region_may_require_more_instances_within_the_quota(main_template: Json) -> None:
+    deployment = Deployment(main_template, leastInstances=40)
+    assert deployment.requests_in_flight == 40 * 2
+    smallest = Deployment(main_template, leastInstances=40, speechConcurrentRequests=40)
+    assert smallest.requests_in_flight == 40
 
 
 @pytest.mark.parametrize("parameters", [{"speechSku": "F0"}, {"speechConcurrentRequests": 39}])
-def test_a_quota_below_the_regions_smallest_number_is_refused_before_anything_is_made(
-    main_template: Json, parameters: dict[str, Any]
-) -> None:
+def test_a_quota_below_the_regions_minimum_is_refused(main_template: Json, parameters: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="no fewer than 40 instances"):
         Deployment(main_template, leastInstances=40, **parameters)
 
 
-def test_the_arithmetic_is_right_for_every_value_that_the_parameters_allow(main_template: Json) -> None:
+def test_requests_stay_within_the_quota_for_all_numbers(main_template: Json) -> None:
     variables = main_template["variables"]
     assert variables["instances"].endswith(
         ", min(max(parameters('maximumInstances'), parameters('leastInstances')), variables('quota')))]"
@@ -249,7 +245,7 @@ def test_the_arithmetic_is_right_for_every_value_that_the_parameters_allow(main_
     limits = main_template["parameters"]
     assert (limits["maximumInstances"]["minValue"], limits["maximumInstances"]["maxValue"]) == (1, 1000)
     assert limits["speechConcurrentRequests"]["minValue"] == 1
-    # That very arithmetic, without the detour over the template.
+    # The same arithmetic in Python, because evaluating the template so often is slow.
     for quota in range(1, 401):
         for wanted in range(1, 401):  # the larger of maximumInstances and leastInstances
             instances = min(wanted, quota)
@@ -259,7 +255,7 @@ def test_the_arithmetic_is_right_for_every_value_that_the_parameters_allow(main_
 # --- The app ---
 
 
-def test_the_values_that_the_compiler_does_not_know_are_right(usual: Deployment, main_template: Json) -> None:
+def test_values_that_the_compiler_does_not_check_are_correct(usual: Deployment, main_template: Json) -> None:
     plan, app = usual.one("Microsoft.Web/serverfarms"), usual.one("Microsoft.Web/sites")
     assert (plan["kind"], plan["sku"], plan["properties"]) == (
         "functionapp",
@@ -276,7 +272,7 @@ def test_the_values_that_the_compiler_does_not_know_are_right(usual: Deployment,
     assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
 
 
-def test_everything_is_done_with_the_one_identity(usual: Deployment) -> None:
+def test_the_app_uses_one_identity_for_everything(usual: Deployment) -> None:
     app = usual.one("Microsoft.Web/sites")
     kind = "Microsoft.ManagedIdentity/userAssignedIdentities"
     identity = f"{kind}/{usual.one(kind)['name']}"
@@ -297,14 +293,14 @@ def test_everything_is_done_with_the_one_identity(usual: Deployment) -> None:
     )
 
 
-def test_the_app_comes_after_the_roles_and_the_roles_after_what_they_are_on(main_template: Json) -> None:
+def test_the_app_comes_after_the_roles_and_the_roles_after_their_resources(main_template: Json) -> None:
     resources = main_template["resources"]
     assert "roles" in resources["app"]["dependsOn"]
     assert {"identity", "speech", "topic"} <= set(resources["roles"]["dependsOn"])
     assert {"monitoring", "storage"} <= set(resources["topic"]["dependsOn"])
 
 
-def test_only_encrypted_connections_are_taken(usual: Deployment, events: Json) -> None:
+def test_only_encrypted_connections_are_accepted(usual: Deployment, events: Json) -> None:
     app, storage = (
         usual.one("Microsoft.Web/sites")["properties"],
         usual.one("Microsoft.Storage/storageAccounts")["properties"],
@@ -315,7 +311,7 @@ def test_only_encrypted_connections_are_taken(usual: Deployment, events: Json) -
     assert events["destination"]["properties"]["minimumTlsVersionAllowed"] == "1.2"
 
 
-def test_what_can_do_without_keys_has_them_switched_off(usual: Deployment) -> None:
+def test_keys_are_disabled_wherever_possible(usual: Deployment) -> None:
     storage = usual.one("Microsoft.Storage/storageAccounts")["properties"]
     assert storage["allowSharedKeyAccess"] is storage["allowBlobPublicAccess"] is False
     assert usual.one("Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
@@ -326,7 +322,7 @@ def test_what_can_do_without_keys_has_them_switched_off(usual: Deployment) -> No
 # --- Storage ---
 
 
-def test_the_containers_and_the_poison_queue_are_there(usual: Deployment) -> None:
+def test_the_containers_and_the_poison_queue_are_created(usual: Deployment) -> None:
     containers = usual.all("Microsoft.Storage/storageAccounts/blobServices/containers")
     assert {each["name"].split("/")[-1] for each in containers} == {
         "audio",
@@ -340,7 +336,7 @@ def test_the_containers_and_the_poison_queue_are_there(usual: Deployment) -> Non
     )
 
 
-def test_the_package_goes_to_a_container_that_is_there(usual: Deployment) -> None:
+def test_the_package_goes_to_a_container_that_is_created(usual: Deployment) -> None:
     value = usual.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]["deployment"]["storage"]["value"]
     containers = [
         each["name"].split("/")[-1] for each in usual.all("Microsoft.Storage/storageAccounts/blobServices/containers")
@@ -348,9 +344,7 @@ def test_the_package_goes_to_a_container_that_is_there(usual: Deployment) -> Non
     assert [name for name in containers if value.endswith(name)] == ["app-package"]
 
 
-def test_uploads_are_kept_unless_days_are_named_and_then_only_they_are_deleted(
-    usual: Deployment, main_template: Json
-) -> None:
+def test_only_uploads_are_deleted_and_only_if_days_are_given(usual: Deployment, main_template: Json) -> None:
     assert not usual.all("Microsoft.Storage/storageAccounts/managementPolicies")
     policy = Deployment(main_template, deleteAudioAfterDays=30).one(
         "Microsoft.Storage/storageAccounts/managementPolicies"
@@ -360,7 +354,7 @@ def test_uploads_are_kept_unless_days_are_named_and_then_only_they_are_deleted(
     assert rule["definition"]["actions"]["baseBlob"]["delete"] == {"daysAfterModificationGreaterThan": 30}
 
 
-def test_names_keep_to_the_lengths_that_azure_allows(usual: Deployment) -> None:
+def test_names_have_the_lengths_that_azure_allows(usual: Deployment) -> None:
     longest = {"Microsoft.Storage/storageAccounts": 24, "Microsoft.KeyVault/vaults": 24, "Microsoft.Web/sites": 43}
     for kind, length in longest.items():
         assert len(usual.one(kind)["name"]) <= length  # the suffix stands in for uniqueString's 13 characters
@@ -371,7 +365,7 @@ def test_names_keep_to_the_lengths_that_azure_allows(usual: Deployment) -> None:
 
 
 def grants(deployment: Deployment) -> set[tuple[str, str, str]]:
-    """(principal, role, kind of thing or container)"""
+    """Return the role assignments, as (principal, role, type of resource or container)."""
     return {
         (
             {"reference(identity).principalId": "app", "who-deploys": "user"}.get(
@@ -384,7 +378,7 @@ def grants(deployment: Deployment) -> set[tuple[str, str, str]]:
     }
 
 
-def test_nobody_may_more_than_this(usual: Deployment) -> None:
+def test_nobody_has_more_roles_than_necessary(usual: Deployment) -> None:
     assert grants(usual) == {
         ("app", "Storage Blob Data Owner", "storageAccounts"),
         ("app", "Storage Queue Data Contributor", "storageAccounts"),
@@ -397,7 +391,7 @@ def test_nobody_may_more_than_this(usual: Deployment) -> None:
     }
 
 
-def test_a_deployment_can_give_nobody_access_to_recordings(main_template: Json) -> None:
+def test_without_a_user_no_person_gets_access_to_recordings(main_template: Json) -> None:
     assert not [grant for grant in grants(Deployment(main_template, userObjectId="")) if grant[0] == "user"]
 
 
@@ -408,7 +402,7 @@ def test_an_assignments_name_changes_with_its_principal(usual: Deployment) -> No
     assert len(set(names)) == len(names)
 
 
-def test_new_principals_are_named_by_their_kind(usual: Deployment) -> None:
+def test_new_principals_have_a_type_and_the_user_has_none(usual: Deployment) -> None:
     for each in usual.all("Microsoft.Authorization/roleAssignments"):
         is_user = each["properties"]["principalId"] == "who-deploys"
         assert each["properties"].get("principalType") == (None if is_user else "ServicePrincipal")
@@ -421,7 +415,7 @@ def secret(deployment: Deployment) -> str:
     return deployment.one("Microsoft.KeyVault/vaults/secrets")["properties"]["value"]
 
 
-def test_the_key_goes_from_speech_to_the_vault_and_the_app_gets_a_reference_without_version(usual: Deployment) -> None:
+def test_the_key_goes_to_the_vault_and_the_app_gets_a_reference_without_version(usual: Deployment) -> None:
     assert secret(usual) == "listKeys(account, 2026-07-01).key1"
     assert usual.settings["AZURE_SPEECH_KEY"] == "@Microsoft.KeyVault(SecretUri=reference(secret).secretUri)"
     assert isinstance(usual.settings["AZURE_SPEECH_KEY"], Later)
@@ -432,7 +426,7 @@ def test_the_second_key_can_be_used(main_template: Json) -> None:
 
 
 @pytest.mark.parametrize("sku", ["F0", "S0"])
-def test_the_speech_resource_takes_keys_and_has_the_chosen_sku(main_template: Json, sku: str) -> None:
+def test_the_speech_resource_accepts_keys_and_has_the_chosen_sku(main_template: Json, sku: str) -> None:
     account = Deployment(main_template, speechSku=sku).one("Microsoft.CognitiveServices/accounts")
     assert (account["kind"], account["sku"]) == ("SpeechServices", {"name": sku})
     assert account["properties"]["disableLocalAuth"] is False
@@ -440,11 +434,11 @@ def test_the_speech_resource_takes_keys_and_has_the_chosen_sku(main_template: Js
     assert main_template["parameters"]["speechSku"]["allowedValues"] == ["", "F0", "S0"]
 
 
-def test_a_speech_resource_is_a_standard_one_unless_said(usual: Deployment) -> None:
+def test_the_default_speech_resource_is_a_standard_one(usual: Deployment) -> None:
     assert usual.one("Microsoft.CognitiveServices/accounts")["sku"] == {"name": "S0"}
 
 
-def test_the_quota_of_an_existing_resource_is_not_guessed(main_template: Json) -> None:
+def test_an_existing_speech_resource_needs_its_sku(main_template: Json) -> None:
     with pytest.raises(Refused, match="speechSku"):
         Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
     free = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key", speechSku="F0")
@@ -462,39 +456,37 @@ def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_templa
     assert main_template["parameters"]["existingSpeechKey"]["type"] == "securestring"
 
 
-def test_a_region_without_its_key_is_refused(main_template: Json) -> None:
+def test_an_existing_speech_resource_needs_its_key(main_template: Json) -> None:
     with pytest.raises(Refused, match="not existingSpeechKey"):
         Deployment(main_template, existingSpeechRegion="uksouth", speechSku="S0")
 
 
-def test_what_was_deleted_is_taken_back_when_asked_for(main_template: Json) -> None:
+def test_deleted_resources_are_restored_on_request(main_template: Json) -> None:
     deployment = Deployment(main_template, restoreSpeech=True, recoverVault=True)
     assert deployment.one("Microsoft.CognitiveServices/accounts")["properties"]["restore"] is True
     assert deployment.one("Microsoft.KeyVault/vaults")["properties"]["createMode"] == "recover"
 
 
-def test_the_vault_is_opened_by_roles_only_and_protected_unless_not_wanted(
-    usual: Deployment, main_template: Json
-) -> None:
+def test_the_vault_uses_roles_and_is_protected_by_default(usual: Deployment, main_template: Json) -> None:
     vault = usual.one("Microsoft.KeyVault/vaults")["properties"]
     assert vault["enableRbacAuthorization"] is vault["enablePurgeProtection"] is True
     assert vault["createMode"] == "default"
     assert "accessPolicies" not in vault
-    bare = Deployment(main_template, vaultPurgeProtection=False).one("Microsoft.KeyVault/vaults")
-    assert bare["properties"]["enablePurgeProtection"] is None  # false is refused
+    unprotected = Deployment(main_template, vaultPurgeProtection=False).one("Microsoft.KeyVault/vaults")
+    assert unprotected["properties"]["enablePurgeProtection"] is None  # Azure refuses false
 
 
 # --- Events ---
 
 
-def test_the_topic_can_write_dead_letters_and_is_the_accounts(usual: Deployment) -> None:
+def test_the_topic_belongs_to_the_account_and_can_write_dead_letters(usual: Deployment) -> None:
     topic = usual.one("Microsoft.EventGrid/systemTopics")
     assert topic["identity"] == {"type": "SystemAssigned"}
     assert topic["properties"]["topicType"] == "Microsoft.Storage.StorageAccounts"
     assert topic["properties"]["source"].startswith("Microsoft.Storage/storageAccounts/")
 
 
-def test_an_existing_topic_is_used_and_left_as_it_is(main_template: Json) -> None:
+def test_an_existing_topic_is_used_unchanged(main_template: Json) -> None:
     deployment = Deployment(main_template, existingSystemTopic="defenders")
     assert not deployment.all("Microsoft.EventGrid/systemTopics")
     assert not deployment.all("Microsoft.Insights/diagnosticSettings")
@@ -502,7 +494,7 @@ def test_an_existing_topic_is_used_and_left_as_it_is(main_template: Json) -> Non
     assert ("topic", "Storage Blob Data Contributor", "dead-letters") in grants(deployment)
 
 
-def test_only_finished_blobs_of_the_watched_container_are_events(events: Json) -> None:
+def test_only_finished_uploads_raise_events(events: Json) -> None:
     assert events["filter"]["includedEventTypes"] == ["Microsoft.Storage.BlobCreated"]
     assert events["filter"]["subjectBeginsWith"] == "/blobServices/default/containers/audio/blobs/"
     (advanced,) = events["filter"]["advancedFilters"]
@@ -510,7 +502,9 @@ def test_only_finished_blobs_of_the_watched_container_are_events(events: Json) -
     assert set(advanced["values"]) == {"PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose"}
 
 
-def test_the_webhook_is_the_blob_extensions_and_its_key_stays_in_azure(events: Json, events_template: Json) -> None:
+def test_the_webhook_belongs_to_the_blob_extension_and_its_key_stays_in_azure(
+    events: Json, events_template: Json
+) -> None:
     url = events["destination"]["properties"]["endpointUrl"]
     assert events["destination"]["endpointType"] == "WebHook"
     assert url == (
@@ -521,7 +515,7 @@ def test_the_webhook_is_the_blob_extensions_and_its_key_stays_in_azure(events: J
     assert "outputs" not in events_template
 
 
-def test_an_event_is_tried_as_long_as_can_be_and_then_kept(events: Json) -> None:
+def test_an_event_is_retried_as_long_as_possible_and_then_stored(events: Json) -> None:
     assert events["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
     letter = events["deadLetterWithResourceIdentity"]
     assert letter["identity"] == {"type": "SystemAssigned"}
@@ -535,14 +529,14 @@ def test_an_event_is_tried_as_long_as_can_be_and_then_kept(events: Json) -> None
 # --- Alerts ---
 
 
-def test_every_query_is_saved_as_it_is_in_its_file_and_can_be_saved_again(usual: Deployment) -> None:
+def test_every_query_is_saved_unchanged_and_can_be_saved_again(usual: Deployment) -> None:
     saved = usual.all("Microsoft.OperationalInsights/workspaces/savedSearches")
     files = {f"transcription-{file.stem}": file.read_text() for file in (INFRA / "queries").glob("*.kql")}
     assert {each["name"].split("/")[-1]: each["properties"]["query"] for each in saved} == files
     assert {each["properties"]["etag"] for each in saved} == {"*"}
 
 
-def test_alerts_look_further_back_than_they_are_apart_since_logs_come_late(usual: Deployment) -> None:
+def test_alert_windows_overlap_because_logs_come_late(usual: Deployment) -> None:
     spans = {
         (each["properties"]["evaluationFrequency"], each["properties"]["windowSize"])
         for each in usual.all("Microsoft.Insights/scheduledQueryRules")
@@ -550,7 +544,7 @@ def test_alerts_look_further_back_than_they_are_apart_since_logs_come_late(usual
     assert spans == {("PT15M", "PT30M"), ("PT1H", "P1D")}
 
 
-def test_each_watched_trouble_has_its_alert(usual: Deployment) -> None:
+def test_each_watched_problem_has_its_alert(usual: Deployment) -> None:
     rules = {each["name"]: each for each in usual.all("Microsoft.Insights/scheduledQueryRules")}
     assert set(rules) == {
         f"transcription-{name}" for name in ("failed-documents", "poison-queue", "throttling", "audio-seconds")
@@ -577,7 +571,7 @@ def test_the_audio_alert_counts_seconds(main_template: Json) -> None:
 
 
 @pytest.mark.parametrize("email", ["", "operator@example.com"])
-def test_alerts_are_sent_where_an_address_is_given(main_template: Json, email: str) -> None:
+def test_alerts_are_sent_if_an_address_is_given(main_template: Json, email: str) -> None:
     deployment = Deployment(main_template, alertEmail=email)
     assert len(deployment.all("Microsoft.Insights/actionGroups")) == bool(email)
     for rule in deployment.all("Microsoft.Insights/scheduledQueryRules"):
@@ -586,7 +580,7 @@ def test_alerts_are_sent_where_an_address_is_given(main_template: Json, email: s
         assert len(rule["properties"]["actions"]) == bool(email)
 
 
-def test_everything_that_can_be_is_marked_as_belonging_together(usual: Deployment) -> None:
+def test_every_resource_that_can_have_tags_has_the_tag(usual: Deployment) -> None:
     for each in usual.resources:
         if "location" in each:
             assert each["tags"] == {"application": "speech-transcription"}, each["type"]

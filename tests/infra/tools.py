@@ -1,6 +1,6 @@
-"""What the checks need besides Python packages, installed into `.local/` as the local stack's own tools are.
+"""Installs the tools of the checks that are not Python packages, into `.local/` like those of the local stack.
 
-`python -m tests.infra.tools` installs it all ahead of the tests, so that none of them has to wait for it.
+`python -m tests.infra.tools` installs all of them before the tests, so that no test has to wait.
 """
 
 import shutil
@@ -12,19 +12,18 @@ from local.tools import PROJECT, ToolError, child_environment, find_python_313, 
 
 KUSTO = "@kusto/language-service-next@12.4.1"
 
-#: Has dozens of dependencies of its own, which must not meddle with those of the project.
-CHECKOV = "checkov==3.3.30"
+CHECKOV = "checkov==3.3.30"  # in its own environment: its dozens of dependencies must not affect the project's
 
 REQUIREMENTS = PROJECT / "requirements.txt"
 
 
 def bicep() -> str | None:
-    """The Bicep compiler, where there is one on the PATH: it comes from no package registry."""
+    """Return the path of the Bicep compiler, or None. It is in no package registry, so it is not installed here."""
     return shutil.which("bicep")
 
 
 def kusto() -> tuple[str, Path]:
-    """Node, and the folder of Microsoft's parser of Kusto queries."""
+    """Return Node's path, and the folder of Microsoft's Kusto parser."""
     node, npm = node_and_npm()
 
     def install(folder: Path) -> None:
@@ -36,7 +35,7 @@ def kusto() -> tuple[str, Path]:
 
 
 def checkov() -> Path:
-    """The command of the security scanner."""
+    """Return the path of the security scanner."""
 
     def install(folder: Path) -> None:
         with step("Installing checkov, the security scanner", "one to two minutes, once"):
@@ -47,13 +46,13 @@ def checkov() -> Path:
 
 
 def package_python() -> Path | None:
-    """A Python 3.13 with requirements.txt and nothing else, unlike the local worker's. None where there is no 3.13."""
+    """Return a Python 3.13 with only requirements.txt, unlike the local worker's. None if there is no Python 3.13."""
     base = find_python_313()
     if base is None:
         return None
 
     def install(folder: Path) -> None:
-        with step("Installing what is deployed, for Python 3.13", "about 20 seconds, once"):
+        with step("Installing the deployed packages for Python 3.13", "about 20 seconds, once"):
             run([base, "-m", "venv", str(folder)], "the package's virtual environment")
             run([*pip(str(folder / "bin" / "python")), "-r", str(REQUIREMENTS)], "the package's requirements")
 
@@ -65,7 +64,7 @@ def main() -> None:
     checkov()
     package_python()
     if bicep() is None:
-        say("No Bicep compiler on the PATH: what needs it is skipped.")
+        say("There is no Bicep compiler on the PATH. Tests that need it are skipped.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Stands in for `az` and `func` in rehearsals of deploy.sh: records each call, and answers from a table.
+"""Fake commands `az` and `func` for the tests of deploy.sh. They record each call and answer from a table.
 
-Run as a program whose first argument is the name it stands in for. `$REHEARSAL` is a folder with `answers.json`,
-[[pattern, [answer, …]], …]: the first pattern that matches the call decides, the first answer goes to the first such
-call, and the last one stays. An answer is {"json": …, "text": …, "error": …, "code": …, "file": …, "signal": …}.
-`--query` and `--output tsv` are applied to the JSON with jmespath, as the Azure CLI does, so that the script's queries
-are really run, on answers of Azure's shape. It imports little, because it is started some thousand times.
+Run as a program; the first argument is the name of the command. The folder `$FAKE_COMMANDS` contains `answers.json`:
+[[pattern, [answer, …]], …]. The first pattern that matches the call counts. Its answers are given in order, and the
+last one is repeated. An answer is {"json": …, "text": …, "error": …, "code": …, "file": …, "signal": …}.
+
+`--query` and `--output tsv` are applied to the JSON with jmespath, as the Azure CLI does. So the script's
+queries really run, on answers of Azure's shape. This file imports little, because it is started some thousand times.
 """
 
 import json
@@ -17,7 +18,7 @@ RECORDED = ("LEAST_INSTANCES", "RESTORE_SPEECH", "RECOVER_VAULT", "EXISTING_SPEE
 
 
 def main() -> int:
-    folder = os.environ["REHEARSAL"]
+    folder = os.environ["FAKE_COMMANDS"]
     call = " ".join(sys.argv[1:])
     environment = {name: os.environ[name] for name in RECORDED if name in os.environ}
     with open(f"{folder}/calls.jsonl", "a") as calls:  # noqa: PTH123
@@ -30,7 +31,7 @@ def main() -> int:
         with open(option("--file"), "w") as file:  # noqa: PTH123
             file.write(answer["file"])
     if "json" in answer:
-        sys.stdout.write(shown(answer["json"]))
+        sys.stdout.write(formatted(answer["json"]))
     sys.stdout.write(answer.get("text", ""))
     return answer.get("code", 0)
 
@@ -40,15 +41,15 @@ def choose(folder: str, call: str) -> Any:
         table = json.load(file)
     for number, (pattern, answers) in enumerate(table):
         if matches(call, pattern):
-            with open(f"{folder}/asked-{number}", "a") as asked:  # noqa: PTH123
-                asked.write(".")
-                before = asked.tell() - 1
-            return answers[min(before, len(answers) - 1)]
-    return {"error": f"the rehearsal has no answer to: {call}", "code": 2}
+            with open(f"{folder}/calls-of-{number}", "a") as count:  # noqa: PTH123
+                count.write(".")
+                earlier = count.tell() - 1
+            return answers[min(earlier, len(answers) - 1)]
+    return {"error": f"the test has no answer to: {call}", "code": 2}
 
 
 def matches(call: str, pattern: str) -> bool:
-    """`*` stands for anything."""
+    """Tell whether the call matches. `*` stands for any text."""
     first, *parts = pattern.split("*")
     position = len(first) if call.startswith(first) else -1
     for part in parts:
@@ -57,14 +58,14 @@ def matches(call: str, pattern: str) -> bool:
 
 
 def files(program: str) -> list[str]:
-    """What lies where func is started, which is what it would publish."""
+    """Return the files that func would publish: those in the folder where it is started."""
     if program != "func":
         return []
     return sorted(f"{folder}/{name}".removeprefix("./") for folder, _, names in os.walk(".") for name in names)
 
 
 def interrupt(number: int) -> None:
-    """Ctrl-C reaches every process at the terminal. This one takes it as az does: it ends as if it had failed."""
+    """Send the signal to the whole process group, as Ctrl-C does. Ignore it here: az only fails on Ctrl-C."""
     signal.signal(number, signal.SIG_IGN)
     os.killpg(os.getpgrp(), number)
 
@@ -73,7 +74,7 @@ def option(name: str) -> str:
     return sys.argv[sys.argv.index(name) + 1]
 
 
-def shown(value: object) -> str:
+def formatted(value: object) -> str:
     if "--query" in sys.argv:
         sys.path.append(os.environ["SITE_PACKAGES"])
         import jmespath
