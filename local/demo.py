@@ -12,7 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobServiceClient
 from azure.storage.queue import QueueClient
 
-from local.host.listener import text_of
+from local.host.listener import decode
 from local.host.standin import POISON_QUEUE
 from local.progress import say
 from local.stack import DEMO_LOG, Stack, running
@@ -109,7 +109,7 @@ def read(document: BlobClient) -> Any:
 def poisoned(queue: QueueClient, stack: Stack, name: str) -> bool:
     """Whether the host gave up on that upload."""
     try:
-        messages = [json.loads(text_of(message)) for message in queue.peek_messages(max_messages=32)]
+        messages = [json.loads(decode(message)) for message in queue.peek_messages(max_messages=32)]
     except ResourceNotFoundError:
         return False
     return any((m["ContainerName"], m["BlobName"]) == (stack.audio_container, name) for m in messages)

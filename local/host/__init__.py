@@ -1,4 +1,4 @@
-"""The Functions host: `func start` where it is installed, else a stand-in around Microsoft's worker code."""
+"""The Functions host: `func start` where it is installed, otherwise a stand-in."""
 
 import sys
 from collections.abc import Mapping
@@ -14,13 +14,15 @@ __all__ = ["CoreToolsHost", "HostError", "StandInHost", "choose_host"]
 
 
 def choose_host(app: Path, settings: Mapping[str, str]) -> CoreToolsHost | StandInHost:
-    """The most real host to be had on this machine, and a line that says which."""
-    python = worker_python()
+    """Return the host that is closest to Azure's on this machine, and print which one it is."""
+    worker = worker_python()
+    python = worker or Path(sys.executable)
     if func := find_func():
         say(f"Host: Azure Functions Core Tools ({func})")
-        return CoreToolsHost(func, app, python or Path(sys.executable), settings)
-    if python:
-        say("Host: a stand-in around Microsoft's own worker code on Python 3.13 (`func` is not installed)")
-        return StandInHost(app, python, "runtime", settings)
-    say("Host: a stand-in that calls the functions plainly: neither `func` nor a Python 3.13 (PYTHON313) was found")
-    return StandInHost(app, Path(sys.executable), "plain", settings)
+        return CoreToolsHost(func, app, python, settings)
+    if worker:
+        say("Host: a stand-in that runs Microsoft's worker code on Python 3.13 (`func` is not installed)")
+    else:
+        say("Host: a stand-in that calls the functions directly. It works, but checks less than Azure does.")
+        say("  For Microsoft's worker code, install Python 3.13 (or set PYTHON313), or Azure Functions Core Tools.")
+    return StandInHost(app, python, settings)

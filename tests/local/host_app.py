@@ -77,7 +77,7 @@ class HostApp:
         (self.folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"blobs": blobs}}))
 
     @contextmanager
-    def host(self, python: Path, mode: str, slow_seconds: float = 1.0) -> Iterator[StandInHost]:
+    def host(self, python: Path, slow_seconds: float = 1.0) -> Iterator[StandInHost]:
         connection = self.storage.connection_string
         settings = {
             **bare_environment(),
@@ -88,7 +88,7 @@ class HostApp:
             "CALLS": str(self.folder / "calls"),
             "SLOW_SECONDS": str(slow_seconds),
         }
-        with StandInHost(self.folder, python, mode, settings) as host:
+        with StandInHost(self.folder, python, settings) as host:
             yield host
 
     def container(self) -> ContainerClient:

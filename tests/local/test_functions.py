@@ -35,7 +35,7 @@ def test_settings_are_filled_in() -> None:
 
 
 def test_a_missing_setting_in_a_path_stops_the_start() -> None:
-    with pytest.raises(HostError, match="set BOX"):
+    with pytest.raises(HostError, match="Set BOX"):
         one(BLOB | {"path": "%BOX%/{name}"})
 
 
@@ -72,12 +72,12 @@ def test_host_json_sets_the_limits(tmp_path: Path) -> None:
     queues = {"batchSize": 1, "maxDequeueCount": 4, "visibilityTimeout": "00:01:30"}
     (tmp_path / "host.json").write_text(json.dumps({"extensions": {"blobs": blobs, "queues": queues}}))
     assert Limits.read(tmp_path) == Limits(
-        blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4, queue_wait=90
+        blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4, queue_retry_delay=90
     )
 
 
 def test_without_limits_the_real_hosts_defaults_hold(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     limits = Limits.read(tmp_path)
-    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_wait) == (5, 5, 16, 0)
+    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_retry_delay) == (5, 5, 16, 0)
     assert limits.blob_parallel % 8 == 0

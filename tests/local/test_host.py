@@ -35,7 +35,7 @@ def starter(app: HostApp, mode: str) -> Start:
     python = worker_python() if mode == "runtime" else Path(sys.executable)
     if python is None:
         pytest.skip("no Python 3.13 on this machine")
-    return lambda **options: app.host(python, mode, **options)
+    return lambda **options: app.host(python, **options)
 
 
 @pytest.fixture(params=["runtime", "plain"])
@@ -175,7 +175,7 @@ def test_uploads_are_worked_on_side_by_side_within_the_limit(app: HostApp, start
 def test_a_long_recording_is_not_delivered_twice(
     app: HostApp, start_plain: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "HOLD_SECONDS", 2)
+    monkeypatch.setattr(listener, "VISIBILITY_TIMEOUT", 2)
     monkeypatch.setattr(listener, "RENEW_SECONDS", 0.5)
     with start_plain(slow_seconds=5):
         app.upload("slow.wav")

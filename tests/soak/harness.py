@@ -192,9 +192,9 @@ def in_turn(app: SoakApp, names: list[str], contents: list[Content]) -> dict[str
     return given
 
 
-def app_process() -> tuple[Path, str]:
-    """The Python and the mode of a process with the app: Microsoft's worker code, where there is a Python for that."""
+def app_process() -> Path:
+    """The Python of a process with the app: Microsoft's worker code, where there is a Python for that."""
     if python := worker_python():
-        return python, "runtime"
-    say("  No Python 3.13 (set PYTHON313): the functions are called plainly")
-    return Path(sys.executable), "plain"
+        return python
+    say("  No Python 3.13 (set PYTHON313): the functions are called directly")
+    return Path(sys.executable)
