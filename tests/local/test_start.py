@@ -1,5 +1,6 @@
 """The whole stack as `make start` runs it, with real storage, host, worker and recognition."""
 
+import json
 import os
 import re
 import signal
@@ -12,14 +13,15 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
+import pytest
 from azure.storage.blob import ContainerClient
 
 from local.demo import SAMPLE
-from local.stack import LOCAL_KEY, app_environment
+from local.start import line
 from local.tools import PROJECT
-from tests.local.host_app import alive, bare_environment, eventually
+from tests.support.processes import alive, bare_environment, descendants, eventually
 
-#: `python -m local start`, but with what it keeps in a folder of the test's.
+# `python -m local start`, with its storage and log in a folder of the test.
 START = """
 import sys
 from pathlib import Path
@@ -32,7 +34,7 @@ local.__main__.main() and sys.exit(1)
 
 @dataclass
 class Started:
-    """A running `make start` and what it printed so far."""
+    """A running `make start`, and its output so far."""
 
     process: "subprocess.Popen[str]"
     output: list[str] = field(default_factory=list)
@@ -58,7 +60,7 @@ def started(folder: Path) -> Iterator[Started]:
         reader = threading.Thread(target=stack.output.extend, args=(process.stdout,))
         reader.start()
         try:
-            eventually(lambda: "Ctrl-C ends everything" in stack.text or process.poll() is not None, seconds=90)
+            eventually(lambda: "Press Ctrl-C to stop" in stack.text or process.poll() is not None, seconds=90)
             assert process.poll() is None, stack.text
             yield stack
         finally:
@@ -67,25 +69,11 @@ def started(folder: Path) -> Iterator[Started]:
             reader.join()
 
 
-def descendants(pid: int) -> list[int]:
-    """All processes that it started, and those that they started."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found = [pid]
-    for known in found:
-        found += [child for child, parent in parents.items() if parent == known]
-    return found[1:]
-
-
 def words(text: str) -> list[str]:
     return re.findall(r"[a-z']+", text.lower())
 
 
-def test_recordings_become_transcripts_once(tmp_path: Path) -> None:
+def test_recordings_are_transcribed_once_even_after_a_restart(tmp_path: Path) -> None:
     names = ["one.wav", "en-GB/two.wav", "drei ü.wav"]
     with started(tmp_path) as first:
         with ContainerClient.from_connection_string(first.connection_string, "audio") as audio:
@@ -100,7 +88,7 @@ def test_recordings_become_transcripts_once(tmp_path: Path) -> None:
         assert first.process.wait(20) == 0
         assert not any(map(alive, family))
     with started(tmp_path) as again:
-        eventually(lambda: "3 transcripts are there from before." in again.text)
+        eventually(lambda: "3 transcripts are there from earlier runs." in again.text)
         with ContainerClient.from_connection_string(again.connection_string, "transcripts") as transcripts:
             assert {blob.name: blob.etag for blob in transcripts.list_blobs()} == written
         again.process.send_signal(signal.SIGTERM)
@@ -108,16 +96,16 @@ def test_recordings_become_transcripts_once(tmp_path: Path) -> None:
     assert "Succeeded" not in again.text
 
 
-def test_the_transcript_has_the_words_that_were_said(tmp_path: Path) -> None:
-    said = words(SAMPLE.with_suffix(".txt").read_text())
+def test_the_transcript_has_the_words_of_the_recording(tmp_path: Path) -> None:
+    spoken = words(SAMPLE.with_suffix(".txt").read_text())
     with started(tmp_path) as stack:
         with ContainerClient.from_connection_string(stack.connection_string, "audio") as audio:
             audio.upload_blob("sample.wav", SAMPLE.read_bytes())
         eventually(lambda: "sample.wav  Succeeded" in stack.text, seconds=60)
         with ContainerClient.from_connection_string(stack.connection_string, "transcripts") as transcripts:
             document = transcripts.download_blob("sample.wav.json").readall().decode()
-        heard = words(re.findall(r'"text": ?"([^"]*)"', document)[0])
-        assert SequenceMatcher(None, said, heard).ratio() > 0.8
+        recognized = words(re.findall(r'"text": ?"([^"]*)"', document)[0])
+        assert SequenceMatcher(None, spoken, recognized).ratio() > 0.8
 
 
 def test_a_killed_stack_leaves_no_process(tmp_path: Path) -> None:
@@ -128,10 +116,20 @@ def test_a_killed_stack_leaves_no_process(tmp_path: Path) -> None:
         eventually(lambda: not any(map(alive, family)))
 
 
-def test_a_real_endpoint_in_the_settings_is_left_alone() -> None:
-    settings = {"AZURE_SPEECH_KEY": "k", "AZURE_SPEECH_REGION": "westeurope", "AUDIO_CONTAINER": "in"}
-    environment = app_environment(settings, "a connection", None)
-    assert settings.items() <= environment.items()
-    assert "AZURE_SPEECH_ENDPOINT" not in environment
-    assert environment["BLOB_TRIGGER_SOURCE"] == "LogsAndContainerScan"
-    assert LOCAL_KEY not in environment.values()
+def test_a_line_has_name_status_duration_and_the_first_words() -> None:
+    document = {"status": "Succeeded", "durationSeconds": 83.26, "text": "word " * 30}
+    shown = line("fr-FR/a.wav.json", json.dumps(document).encode())
+    assert "  fr-FR/a.wav  Succeeded  1:23.3  word word" in shown
+    assert shown.endswith("word …")
+    assert len(shown) < 120
+
+
+def test_the_line_of_a_failure_has_its_whole_message() -> None:
+    message = "This recording is longer than two hours. " * 3
+    document = {"status": "Failed", "error": {"code": "TooLong", "message": message}}
+    assert line("a.wav.json", json.dumps(document).encode()).endswith(f"a.wav  Failed    TooLong: {message}")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff"])
+def test_a_document_of_something_else_is_reported_as_such(content: bytes) -> None:
+    assert line("other.json", content).endswith("other.json  is not a transcript")
