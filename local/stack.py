@@ -89,7 +89,7 @@ def start_speech(parts: ExitStack, settings: Mapping[str, str]) -> SpeechEndpoin
         if settings.get(name) and (name == "AZURE_SPEECH_ENDPOINT" or settings.get("AZURE_SPEECH_KEY")):
             say(f"Speech endpoint: the one in the setting {name}")
             return None
-    say("Speech endpoint: a local stand-in that recognizes English offline. Azure recognizes much better.")
+    say("Speech endpoint: a local stand-in that recognises English offline. It makes more mistakes than Azure.")
     return parts.enter_context(SpeechEndpoint(parts.enter_context(PocketSphinx()), key=LOCAL_KEY))
 
 

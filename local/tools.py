@@ -1,4 +1,4 @@
-"""Installs what the local stack needs besides Python packages into the folder `.local/`, which git ignores.
+"""Installs the tools that the local stack needs, besides its Python packages, into `.local/`, which git ignores.
 
 Each tool is installed once. A stamp, written last, holds a hash of what was requested. So a tool is installed again if
 the installation was interrupted, or if the request has changed.

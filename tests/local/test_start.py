@@ -104,8 +104,8 @@ def test_the_transcript_has_the_words_of_the_recording(tmp_path: Path) -> None:
         eventually(lambda: "sample.wav  Succeeded" in stack.text, seconds=60)
         with ContainerClient.from_connection_string(stack.connection_string, "transcripts") as transcripts:
             document = transcripts.download_blob("sample.wav.json").readall().decode()
-        recognized = words(re.findall(r'"text": ?"([^"]*)"', document)[0])
-        assert SequenceMatcher(None, spoken, recognized).ratio() > 0.8
+        recognised = words(re.findall(r'"text": ?"([^"]*)"', document)[0])
+        assert SequenceMatcher(None, spoken, recognised).ratio() > 0.8
 
 
 def test_a_killed_stack_leaves_no_process(tmp_path: Path) -> None:
