@@ -17,18 +17,17 @@ from local.stack import DEMO_LOG, START_LOG, WrongSetting, log_to_file
 from local.start import start
 from local.tools import ToolError
 
-#: What shells report for a program that ended on Ctrl-C.
-INTERRUPTED = 130
+INTERRUPTED = 130  # the exit status that shells use for a program ended by Ctrl-C
 
 
 def main() -> int:
-    """The exit status. Ctrl-C and SIGTERM are the way to end `start`, so they end it well."""
+    """Run a command and return the exit status. `start` is meant to be interrupted, so then its status is 0."""
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo").add_argument("--audio", type=Path, default=SAMPLE)
     commands.add_parser("start")
     arguments = parser.parse_args()
-    # Also SIGINT, which a shell has its background jobs ignore: a stack that cannot be ended leaves processes behind.
+    # SIGINT too: shells have background jobs ignore it, and then the stack could not be ended.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, interrupt)
     log_to_file(DEMO_LOG if arguments.command == "demo" else START_LOG)
@@ -46,7 +45,7 @@ def main() -> int:
 
 
 def interrupt(_signum: int, _frame: FrameType | None) -> None:
-    """SIGTERM and a closed terminal end the stack as Ctrl-C does."""
+    """End the stack on SIGTERM or a closed terminal as on Ctrl-C."""
     raise KeyboardInterrupt
 
 

@@ -9,35 +9,34 @@ from typing import Self
 from local.processes import Child, guarded
 from local.tools import LOCAL, azurite_command, child_environment
 
-#: Azurite's one account. Name and key are the same everywhere, published by Microsoft, and open nothing.
+# Azurite's only account. Microsoft publishes its name and key. They are the same everywhere, so they are no secret.
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-#: It takes one to two seconds; a busy machine may need many more.
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # it takes one or two; a busy machine may need far more
 
 LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (http://\S+)")
 
 
 class AzuriteError(Exception):
-    """Azurite did not come up; the message holds what it said."""
+    """Azurite did not start. The message has its last output."""
 
 
 class Azurite:
-    """A running Azurite. A context manager: entering starts the process, `connection_string` waits until it answers.
+    """A running Azurite. Entering it as a context manager starts the process; `connection_string` waits for it.
 
-    Port 0 lets Azurite take a free one, which it then reports, so that no two can collide.
+    With port 0, Azurite takes a free port and reports it. So two Azurites never collide.
     """
 
     def __init__(self, storage: Path | None = None, *, blob_port: int = 0, queue_port: int = 0) -> None:
-        """`storage`: the folder to keep everything in; without one it is kept in memory and gone at the end."""
+        """Prepare the start. Blobs and queues are stored in the folder `storage`, or in memory without one."""
         self._storage = storage
         self._ports = {"blob": blob_port, "queue": queue_port, "table": 0}
         self._addresses: dict[str, str] = {}
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
-        """Starts it and returns at once."""
+        """Start the process and return at once."""
         if self._storage:
             self._storage.mkdir(parents=True, exist_ok=True)
         self._child = Child(
@@ -53,12 +52,12 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        """For blobs and queues. Waits for the start; raises `AzuriteError` where it fails."""
+        """The connection string for blobs and queues. Waits for the start. Raises AzuriteError if that fails."""
         deadline = time.monotonic() + START_SECONDS
         with self._changed:
             while len(self._addresses) < len(self._ports):
                 if not self._child.running or time.monotonic() > deadline:
-                    raise AzuriteError(f"Azurite did not start. Its last words:\n{self._child.tail}")
+                    raise AzuriteError(f"Azurite did not start. Its last output:\n{self._child.tail}")
                 self._changed.wait(0.1)
         return (
             f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={ACCOUNT_KEY};"
@@ -67,9 +66,9 @@ class Azurite:
 
     def _arguments(self) -> list[str]:
         ports = [argument for name, port in self._ports.items() for argument in (f"--{name}Port", str(port))]
-        place = ["--location", str(self._storage)] if self._storage else ["--inMemoryPersistence"]
+        location = ["--location", str(self._storage)] if self._storage else ["--inMemoryPersistence"]
         # The current SDKs send an API version that this Azurite does not know yet.
-        return [*ports, *place, "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
+        return [*ports, *location, "--silent", "--skipApiVersionCheck", "--disableTelemetry"]
 
     def _on_line(self, line: str) -> None:
         if match := LISTENING.search(line):

@@ -1,7 +1,8 @@
 """Runs a program for as long as standard input is open, then ends it and everything it started.
 
-`python guard.py PROGRAM ARGUMENT…`, in a process group of its own: whoever holds the other end of the input may die in
-any way, and the program still ends. Standard library only; it is run without site-packages.
+Usage: `python guard.py PROGRAM ARGUMENT…`, in a process group of its own. The parent holds the other end of the input.
+However the parent dies, the input closes and the program ends. This file uses the standard library only, because it
+runs without site-packages.
 """
 
 import os
@@ -10,12 +11,11 @@ import subprocess
 import sys
 import threading
 
-#: From SIGTERM to SIGKILL. Azurite writes its storage to disk in between.
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 8.0  # between SIGTERM and SIGKILL; Azurite writes its storage to disk in that time
 
 
 def end_with_input(child: "subprocess.Popen[bytes]") -> None:
-    """Blocks until the input ends."""
+    """Wait until the input ends, then end the child."""
     while os.read(0, 4096):
         pass
     child.terminate()
@@ -23,7 +23,7 @@ def end_with_input(child: "subprocess.Popen[bytes]") -> None:
 
 
 def main() -> None:
-    """Takes the whole group down in the end, itself included, so that no grandchild outlives the child."""
+    """Run the program, then kill the whole process group, this process included, so that no grandchild survives."""
     child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     threading.Thread(target=end_with_input, args=(child,), daemon=True).start()
     child.wait()

@@ -1,8 +1,8 @@
-"""Child processes that end with us, whatever ends us.
+"""Child processes that end with this process, however it ends.
 
-A child gets a session of its own, so that Ctrl-C in the terminal reaches only this process, which then stops its
-children in order. Each child's standard input is a pipe from here: it closes when this process stops it, or dies, even
-of SIGKILL. A child that does not watch its input itself is started through `local/guard.py`, which does that for it.
+Each child gets a session of its own. So Ctrl-C in the terminal reaches only this process, which then stops its children
+in order. Each child's standard input is a pipe from this process. It closes when this process stops the child, and when
+this process dies, even of SIGKILL. `local/guard.py` watches the input of programs that do not watch it themselves.
 """
 
 import contextlib
@@ -18,15 +18,12 @@ from typing import IO
 
 GUARD = Path(__file__).with_name("guard.py")
 
-#: How long a child may take to end by itself once its input is closed. Azurite writes its storage to disk then.
-GRACE_SECONDS = 10.0
-
-#: Lines of a child's output kept to explain why it failed.
-TAIL_LINES = 30
+GRACE_SECONDS = 10.0  # from closing a child's input to SIGKILL; Azurite writes its storage to disk in that time
+TAIL_LINES = 30  # of a child's output, to explain a failure
 
 
 class Child:
-    """A running child whose output is read line by line, on a thread of its own."""
+    """A running child process. A thread reads its output line by line."""
 
     def __init__(
         self,
@@ -38,9 +35,9 @@ class Child:
         on_error_line: Callable[[str], None] | None = None,
         on_end: Callable[[str], None] | None = None,
     ) -> None:
-        """Starts it. Without `on_error_line`, standard error goes the way of standard output.
+        """Start the child. Without `on_error_line`, standard error is merged into standard output.
 
-        `on_end` gets the last lines once there will be no more of them.
+        `on_end` is called with the last lines after the output has ended.
         """
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._process = subprocess.Popen(
@@ -59,30 +56,30 @@ class Child:
 
     @property
     def tail(self) -> str:
-        """The last lines it wrote."""
+        """The last lines of the child's output."""
         return "\n".join(self._tail)
 
     @property
     def pid(self) -> int:
-        """Its process id, which is its process group's as well."""
+        """The child's process id. It is the id of its process group too."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Tell whether the child has not ended yet."""
         return self._process.poll() is None
 
     def send(self, line: str) -> None:
-        """One line to its input. Raises `BrokenPipeError` where it is gone."""
+        """Write one line to the child's input. Raises BrokenPipeError if the child has ended."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """Closes its input, waits for it, then kills whatever is left of its process group.
+        """Close the child's input, wait for it, then kill what is left of its process group.
 
-        Something is left where the guard itself was killed, or a worker that had started processes of its own; it would
-        live on and hold the pipes that the readers wait for.
+        Something is left if the guard was killed, or a worker that had started processes of its own. It would live on,
+        and hold the pipes that the readers wait for.
         """
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -122,5 +119,5 @@ class Child:
 
 
 def guarded(command: Sequence[str]) -> list[str]:
-    """The command line that runs a program which does not watch its input."""
+    """Return the command line that runs a program under `local/guard.py`."""
     return [sys.executable, "-I", "-S", str(GUARD), *command]

@@ -1,4 +1,4 @@
-"""The whole stack: storage, Speech endpoint, host. Started side by side, stopped together, leaving nothing behind."""
+"""The whole local stack: storage, Speech endpoint and host. They start and stop together, and leave nothing behind."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,24 +15,23 @@ from local.progress import say
 from local.speech import PocketSphinx, SpeechEndpoint
 from local.tools import LOCAL, PROJECT
 
-#: What the app answers to; the same names and defaults as in the app itself.
+# The app's own defaults.
 AUDIO_CONTAINER = "audio"
 TRANSCRIPT_CONTAINER = "transcripts"
 
-#: Opens the local Speech endpoint and nothing else.
-LOCAL_KEY = "local-key"
+LOCAL_KEY = "local-key"  # for the local Speech endpoint only
 
 START_LOG = LOCAL / "start.log"
 DEMO_LOG = LOCAL / "demo.log"
 
 
 class WrongSetting(Exception):
-    """A setting of the local stack itself is wrong."""
+    """A setting of the local stack is wrong."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack, as seen by someone with recordings."""
+    """A running stack: where to upload and where transcripts appear."""
 
     connection_string: str
     audio_container: str
@@ -42,7 +41,10 @@ class Stack:
 
 @contextmanager
 def running(settings: Mapping[str, str], storage: Path | None) -> Iterator[Stack]:
-    """Everything up. `settings` override the defaults; `storage`: Azurite's folder, without one it works in memory."""
+    """Start everything, and stop it at the end. Azurite stores in the folder `storage`, or in memory without one.
+
+    `settings` override the defaults. Raises WrongSetting, AzuriteError, HostError or ToolError if the start fails.
+    """
     with ExitStack() as parts:
         azurite = start_azurite(parts, settings, storage)
         speech = start_speech(parts, settings)
@@ -60,45 +62,46 @@ def running(settings: Mapping[str, str], storage: Path | None) -> Iterator[Stack
 
 
 def start_azurite(parts: ExitStack, settings: Mapping[str, str], storage: Path | None) -> Azurite | None:
-    """On its way up, unless the settings name a storage account."""
+    """Start Azurite without waiting for it, unless the settings name a storage account."""
     if settings.get("AudioStorage"):
-        say("Storage: the account that AudioStorage names")
+        say("Storage: the account in the setting AudioStorage")
         return None
     azurite = Azurite(
-        storage, blob_port=port(settings, "LOCAL_BLOB_PORT"), queue_port=port(settings, "LOCAL_QUEUE_PORT")
+        storage,
+        blob_port=port_setting(settings, "LOCAL_BLOB_PORT"),
+        queue_port=port_setting(settings, "LOCAL_QUEUE_PORT"),
     )
-    say(f"Storage: Azurite, {f'kept in {storage}' if storage else 'in memory'}")
+    say(f"Storage: Azurite, {f'in the folder {storage}' if storage else 'in memory'}")
     return parts.enter_context(azurite)
 
 
-def port(settings: Mapping[str, str], name: str) -> int:
-    """The port of that setting, 0 (any free one) where it is not set. Raises `WrongSetting`."""
+def port_setting(settings: Mapping[str, str], name: str) -> int:
+    """Return the port in a setting, or 0 (any free port) without one. Raises WrongSetting if it is not a port."""
     value = settings.get(name) or "0"
     if not (value.isascii() and value.isdigit() and int(value) < 1 << 16):
-        raise WrongSetting(f"{name} is {value!r}: a port is a number up to 65535")
+        raise WrongSetting(f"{name} is {value!r}, which is not a port. Use a number up to 65535.")
     return int(value)
 
 
 def start_speech(parts: ExitStack, settings: Mapping[str, str]) -> SpeechEndpoint | None:
-    """The local endpoint, unless the settings lead to a real one."""
+    """Start the local endpoint, unless the settings name a real one."""
     for name in ("AZURE_SPEECH_ENDPOINT", "AZURE_SPEECH_REGION"):
         if settings.get(name) and (name == "AZURE_SPEECH_ENDPOINT" or settings.get("AZURE_SPEECH_KEY")):
-            say(f"Speech endpoint: the one that {name} names")
+            say(f"Speech endpoint: the one in the setting {name}")
             return None
-    say("Speech endpoint: a local stand-in with offline English recognition. It is not Azure's, and hears less well.")
+    say("Speech endpoint: a local stand-in that recognises English offline. It makes more mistakes than Azure.")
     return parts.enter_context(SpeechEndpoint(parts.enter_context(PocketSphinx()), key=LOCAL_KEY))
 
 
 def app_environment(
     settings: Mapping[str, str], connection_string: str, speech: SpeechEndpoint | None
 ) -> dict[str, str]:
-    """The app settings: the ones given, plus what makes them local."""
+    """Return the app settings: the ones given, plus those that point to the local stack."""
     environment = {
         **settings,
         "AudioStorage": connection_string,
         "AzureWebJobsStorage": settings.get("AzureWebJobsStorage") or connection_string,
-        # There is no Event Grid on this machine.
-        "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+        "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",  # there is no Event Grid on this machine
     }
     if speech:
         environment |= {"AZURE_SPEECH_ENDPOINT": speech.url, "AZURE_SPEECH_KEY": LOCAL_KEY}
@@ -107,7 +110,7 @@ def app_environment(
 
 
 def create_containers(stack: Stack) -> None:
-    """Both containers, unless they are there."""
+    """Create both containers, unless they exist."""
     with BlobServiceClient.from_connection_string(stack.connection_string) as storage:
         for name in (stack.audio_container, stack.transcript_container):
             with suppress(ResourceExistsError):
@@ -115,7 +118,7 @@ def create_containers(stack: Stack) -> None:
 
 
 def log_to_file(path: Path) -> None:
-    """Everything goes to that file; warnings and errors are shown as well."""
+    """Write all log lines to a file, and show warnings and errors on the screen too."""
     path.parent.mkdir(exist_ok=True)
     file = logging.FileHandler(path, mode="w")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

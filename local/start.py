@@ -1,4 +1,4 @@
-"""`python -m local start`: the whole stack until Ctrl-C, with a line per transcript."""
+"""`python -m local start`: runs the whole stack until Ctrl-C, and prints a line per transcript."""
 
 import json
 import time
@@ -11,12 +11,11 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from local.demo import clock
 from local.progress import say
 from local.stack import START_LOG, Stack, running
-from local.tools import LOCAL, alone
+from local.tools import LOCAL, file_lock
 
 POLL_SECONDS = 1.0
 
-#: Of a transcript's text, in a line per recording.
-FIRST_CHARACTERS = 60
+FIRST_CHARACTERS = 60  # of a transcript's text that are printed
 
 EXAMPLES = """
 Upload recordings with this connection string:
@@ -27,20 +26,20 @@ Upload recordings with this connection string:
   python -c "import sys; from azure.storage.blob import BlobClient as B; \
 B.from_connection_string(sys.argv[1], '{container}', 'recording.wav').upload_blob(open('recording.wav', 'rb'))" '…'
 
-Transcripts appear in the container {transcripts}, and here. The log is {log}. Ctrl-C ends everything.
+Transcripts appear in the container {transcripts}, and here. The log is {log}. Press Ctrl-C to stop.
 """
 
 
 def start(settings: Mapping[str, str]) -> None:
-    """Runs until it is interrupted. Uploads and transcripts are kept in `.local/storage` for the next time."""
-    # Two Azurites over one folder would destroy what is in it.
+    """Run the stack until it is interrupted. Uploads and transcripts stay in `.local/storage` for the next run."""
     storage = LOCAL / "storage"
-    lock = alone(LOCAL / "storage.lock", "`make start` is running already; its end is waited for.")
-    own = settings.get("AudioStorage")  # an account key of the user's is not for the screen
+    # Two Azurites on the same folder would destroy its contents.
+    lock = file_lock(LOCAL / "storage.lock", "`make start` is already running. Waiting until it stops …")
+    own = settings.get("AudioStorage")  # never print the key of the user's own account
     with lock, running(settings, storage) as stack:
         say(
             EXAMPLES.format(
-                connection_string="(the AudioStorage of your settings)" if own else stack.connection_string,
+                connection_string="(your setting AudioStorage)" if own else stack.connection_string,
                 container=stack.audio_container,
                 transcripts=stack.transcript_container,
                 log=START_LOG,
@@ -50,12 +49,12 @@ def start(settings: Mapping[str, str]) -> None:
 
 
 def watch(stack: Stack) -> None:
-    """A line for each new transcript."""
+    """Print a line for each new transcript."""
     with BlobServiceClient.from_connection_string(stack.connection_string) as storage:
         container = storage.get_container_client(stack.transcript_container)
         known = dict(documents(container))
         if known:
-            say(f"{len(known)} transcripts are there from before.")
+            say(f"{len(known)} transcripts are there from earlier runs.")
         while True:
             time.sleep(POLL_SECONDS)
             try:
@@ -64,26 +63,25 @@ def watch(stack: Stack) -> None:
                         content = container.download_blob(name).readall()
                         known[name] = etag
                         say(line(name, content))
-            # The storage may be busy, or the document overwritten under the read: the next look sees it.
-            except AzureError as error:
+            except AzureError as error:  # storage is busy, or the document was just replaced: the next poll sees it
                 say(f"Cannot look for transcripts: {error}")
 
 
 def documents(container: ContainerClient) -> Iterator[tuple[str, str]]:
-    """Name and ETag of each JSON document."""
+    """Yield the name and ETag of each JSON document."""
     return ((blob.name, blob.etag) for blob in container.list_blobs() if blob.name.endswith(".json"))
 
 
 def line(name: str, content: bytes) -> str:
-    """Name, status, length of the recording, first words or what went wrong."""
+    """Return one line about a document: name, status, duration, and the first words or the error."""
     try:
         document: Mapping[str, Any] = json.loads(content)
         status = document["status"]
     except (ValueError, KeyError, TypeError):
-        return f"{time.strftime('%H:%M:%S')}  {name}  is no transcript"
+        return f"{time.strftime('%H:%M:%S')}  {name}  is not a transcript"
     error = document.get("error")
     text = f"{error['code']}: {error['message']}" if error else document.get("text", "")
     if len(text) > FIRST_CHARACTERS and not error:
         text = text[:FIRST_CHARACTERS].rsplit(" ", 1)[0] + " …"
-    length = clock(document.get("durationSeconds"))
-    return f"{time.strftime('%H:%M:%S')}  {name.removesuffix('.json')}  {status}  {length}  {text}"
+    duration = clock(document.get("durationSeconds"))
+    return f"{time.strftime('%H:%M:%S')}  {name.removesuffix('.json')}  {status}  {duration}  {text}"

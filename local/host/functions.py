@@ -1,4 +1,4 @@
-"""What the host reads from the indexed functions: which containers and queues to watch, over which connection."""
+"""The indexed functions' triggers and limits: the containers and queues to watch, and over which connection."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 from local.host.errors import HostError
 
-#: The real host's own defaults, where host.json says nothing.
+# The real host's own defaults, for what host.json leaves out.
 DEFAULT_POISON_THRESHOLD = 5
 DEFAULT_PARALLELISM = 8 * (os.cpu_count() or 1)
 DEFAULT_QUEUE_BATCH = 16
@@ -44,20 +44,20 @@ class QueueTrigger:
 
 @dataclass(frozen=True)
 class Limits:
-    """What host.json says about deliveries: how many at once, and how many tries before the poison queue.
+    """The limits in host.json: deliveries at the same time, and tries before the poison queue.
 
-    `queue_wait` is the time between two tries of a queue's message, in seconds. A blob's are made at once.
+    `queue_retry_delay` is the time between two tries of a queue message, in seconds. Blobs are retried at once.
     """
 
     blob_parallel: int
     blob_tries: int
     queue_parallel: int
     queue_tries: int
-    queue_wait: int
+    queue_retry_delay: int
 
     @classmethod
     def read(cls, app: Path) -> "Limits":
-        """From the app's host.json, with the real host's defaults."""
+        """Read the app's host.json, with the real host's defaults."""
         extensions = json.loads((app / "host.json").read_text()).get("extensions", {})
         blobs, queues = extensions.get("blobs", {}), extensions.get("queues", {})
         return cls(
@@ -65,51 +65,51 @@ class Limits:
             blob_tries=blobs.get("poisonBlobThreshold", DEFAULT_POISON_THRESHOLD),
             queue_parallel=queues.get("batchSize", DEFAULT_QUEUE_BATCH),
             queue_tries=queues.get("maxDequeueCount", DEFAULT_POISON_THRESHOLD),
-            queue_wait=seconds(queues.get("visibilityTimeout", "00:00:00")),
+            queue_retry_delay=seconds(queues.get("visibilityTimeout", "00:00:00")),
         )
 
 
-def seconds(span: str) -> int:
-    """Of host.json's `hh:mm:ss`."""
-    hours, minutes, rest = map(int, span.split(":"))
+def seconds(duration: str) -> int:
+    """Convert host.json's `hh:mm:ss` to seconds."""
+    hours, minutes, rest = map(int, duration.split(":"))
     return 3600 * hours + 60 * minutes + rest
 
 
 def triggers(functions: list[dict[str, Any]], settings: Mapping[str, str]) -> list[BlobTrigger | QueueTrigger]:
-    """One trigger a function. Raises `HostError` for bindings that this host does not have."""
+    """Return each function's trigger. Raises HostError for bindings that this host does not support."""
     return [trigger(function["name"], function["bindings"], settings) for function in functions]
 
 
 def trigger(name: str, bindings: list[dict[str, Any]], settings: Mapping[str, str]) -> BlobTrigger | QueueTrigger:
-    """The trigger of one function, whose only binding it must be."""
+    """Return the trigger of one function. Raises HostError if it has other bindings too, or an unsupported trigger."""
     if len(bindings) != 1:
-        raise HostError(f"{name}: the stand-in host knows functions with a trigger and no other binding")
+        raise HostError(f"{name}: the stand-in host supports functions with a trigger and no other binding.")
     (binding,) = bindings
     connection = binding.get("connection") or "AzureWebJobsStorage"
     match binding["type"]:
         case "blobTrigger":
             if binding.get("source", "LogsAndContainerScan") != "LogsAndContainerScan":
-                raise HostError(f"{name}: without Event Grid here, set BLOB_TRIGGER_SOURCE=LogsAndContainerScan")
+                raise HostError(f"{name}: there is no Event Grid here. Set BLOB_TRIGGER_SOURCE=LogsAndContainerScan.")
             container, _, blob = expand(binding["path"], settings).partition("/")
             return BlobTrigger(name, binding["name"], connection, container, blob_pattern(blob or "{name}"))
         case "queueTrigger":
             return QueueTrigger(name, binding["name"], connection, expand(binding["queueName"], settings).lower())
         case other:
-            raise HostError(f"{name}: the stand-in host has no {other}; Azure Functions Core Tools has")
+            raise HostError(f"{name}: the stand-in host has no {other}. Install Azure Functions Core Tools for it.")
 
 
 def expand(text: str, settings: Mapping[str, str]) -> str:
-    """`%NAME%` from the app settings; as on the real host, a missing one stops the start."""
+    """Replace each `%NAME%` by the app setting. Raises HostError if one is missing, as the real host does."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in settings:
-            raise HostError(f"'%{match[1]}%' in a binding does not resolve to a value: set {match[1]}")
+            raise HostError(f"A binding uses '%{match[1]}%', but there is no such setting. Set {match[1]}.")
         return settings[match[1]]
 
     return re.sub("%([^%]+)%", value, text)
 
 
 def blob_pattern(template: str) -> re.Pattern[str]:
-    """`{name}` and its like stand for any text, slashes included; the rest is literal."""
+    """Return a pattern where `{name}` and the like match any text, slashes included. Everything else is literal."""
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile("".join(f"(?P<{part}>.+)" if i % 2 else re.escape(part) for i, part in enumerate(parts)), re.S)

@@ -1,4 +1,4 @@
-"""A queue's messages, delivered: several at once, tried again at once, and given up to the poison queue."""
+"""Delivers a queue's messages, several at the same time. Those that keep failing go to the poison queue."""
 
 import base64
 import binascii
@@ -15,19 +15,16 @@ from local.host.errors import InvocationFailed, WorkerStopped
 
 log = logging.getLogger("local.host")
 
-#: How often an idle queue is asked; the real host backs off to a minute.
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5  # between two looks at an idle queue; the real host backs off to a minute
+VISIBILITY_TIMEOUT = 30  # seconds; if this process crashes, the message is delivered again after that time
+RENEW_SECONDS = 10.0  # the visibility timeout is renewed that often while the function runs
 
-#: A message belongs to us for that long, renewed in time while its function runs; after a crash it is delivered again.
-HOLD_SECONDS = 30
-RENEW_SECONDS = 10.0
-
-#: Starts the work for a message's text; nothing where there is nothing to do.
+# Starts the work for a message's text. Returns None if there is nothing to do.
 Deliver = Callable[[str, QueueMessage], Future[str | None] | None]
 
 
 class Listener:
-    """Takes messages from one queue. A failed one is visible again after `pause` seconds, as the real host has it."""
+    """The deliveries of one queue. As on the real host, a failed message is delivered again after `retry_delay` s."""
 
     def __init__(
         self,
@@ -37,23 +34,23 @@ class Listener:
         *,
         parallel: int,
         tries: int,
-        pause: int = 0,
+        retry_delay: int = 0,
     ) -> None:
-        """`poison`: the queue for a message that failed `tries` times."""
+        """Prepare the listener. `poison` returns the queue for a message that failed `tries` times."""
         self._queue = queue
         self._poison = poison
         self._deliver = deliver
         self._parallel = parallel
         self._tries = tries
-        self._pause = pause
+        self._retry_delay = retry_delay
         self._wake = threading.Event()
 
     def wake(self) -> None:
-        """There may be something new; ask now."""
+        """Look at the queue now instead of at the next poll."""
         self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop`; whoever sets it also calls `wake`. Returns when nothing is in flight any more."""
+        """Deliver messages until `stop` is set, then wait for those in flight. Call `wake` after setting `stop`."""
         slots = threading.Semaphore(self._parallel)
         with ThreadPoolExecutor(self._parallel) as pool:
             while not stop.is_set():
@@ -70,88 +67,91 @@ class Listener:
         slots.release()
         self._wake.set()
         if error := done.exception():
-            log.error("A message of %s was not settled, it will come again: %s", self._queue.queue_name, error)
+            name = self._queue.queue_name
+            log.error("Could not finish with a message of %s, so it will be delivered again: %s", name, error)
 
     def _receive(self) -> QueueMessage | None:
         try:
-            return self._queue.receive_message(visibility_timeout=HOLD_SECONDS)
+            return self._queue.receive_message(visibility_timeout=VISIBILITY_TIMEOUT)
         except AzureError as error:
             log.error("Cannot read the queue %s: %s", self._queue.queue_name, error)
             return None
 
     def _handle(self, message: QueueMessage) -> None:
-        held = Held(self._queue, message)
+        received = ReceivedMessage(self._queue, message)
         tries = message.dequeue_count or 1
         try:
-            # More than allowed: the host died under the last try.
-            if tries > self._tries:
-                raise InvocationFailed("the host ended under the last try")
-            self._invoke(held)
+            if tries > self._tries:  # the host died during the last try
+                raise InvocationFailed("the host ended during the last try")
+            self._invoke(received)
         except WorkerStopped:
-            held.put_back(0)
+            received.put_back(0)
             return
         except InvocationFailed as failure:
             log.warning("Try %d of %d failed: %s", tries, self._tries, failure)
             if tries < self._tries:
-                held.put_back(self._pause)
+                received.put_back(self._retry_delay)
                 return
-            give_up(self._poison(message), message.content)
-        held.settle()
+            send_to_poison_queue(self._poison(message), message.content)
+        received.delete()
 
-    def _invoke(self, held: "Held") -> None:
-        """Waits for the function, keeping hold of the message."""
-        answer = self._deliver(text_of(held.message), held.message)
+    def _invoke(self, received: "ReceivedMessage") -> None:
+        """Wait for the function, and renew the visibility timeout meanwhile."""
+        answer = self._deliver(decode(received.message), received.message)
         if answer is None:
             return
         while not wait([answer], RENEW_SECONDS).done:
-            held.renew()
+            received.renew()
         if error := answer.result():
             raise InvocationFailed(error)
 
 
-class Held:
-    """A message in our hands. Its pop receipt changes with every renewal, and only the last one settles it."""
+class ReceivedMessage:
+    """A message that others do not see for now. Each renewal changes its pop receipt; only the last one is valid."""
 
     def __init__(self, queue: QueueClient, message: QueueMessage) -> None:
         self._queue = queue
         self.message = message
 
     def renew(self) -> None:
-        """Ours for another while."""
-        self.message = self._queue.update_message(self.message, visibility_timeout=HOLD_SECONDS)
+        """Hide the message from others for another visibility timeout."""
+        self.message = self._queue.update_message(self.message, visibility_timeout=VISIBILITY_TIMEOUT)
 
     def put_back(self, seconds: int) -> None:
-        """To be delivered again in so many seconds."""
+        """Have the message delivered again in `seconds`."""
         self._queue.update_message(self.message, visibility_timeout=seconds)
 
-    def settle(self) -> None:
-        """Never to be delivered again."""
+    def delete(self) -> None:
+        """Remove the message, so that it is never delivered again."""
         self._queue.delete_message(self.message)
 
 
-def text_of(message: QueueMessage) -> str:
-    """Messages are base64 of UTF-8, as the host's own and the default of queue triggers. Else `InvocationFailed`."""
+def encode(text: str) -> str:
+    """Return a text as the content of a message: base64 of UTF-8."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def decode(message: QueueMessage) -> str:
+    """Return a message's text. The host and queue triggers write base64 of UTF-8.
+
+    Raises InvocationFailed if it is anything else.
+    """
     try:
         return base64.b64decode(message.content, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError) as error:
         raise InvocationFailed(f"the message is not base64 of UTF-8: {error}") from error
 
 
-def encode(text: str) -> str:
-    """A text as a message."""
-    return base64.b64encode(text.encode()).decode()
-
-
-def give_up(poison: QueueClient, content: str) -> None:
-    """The same message on the poison queue, which is made when it is first needed."""
+def send_to_poison_queue(poison: QueueClient, content: str) -> None:
+    """Send the message to the poison queue. Creates the queue when it is first needed."""
     try:
         poison.send_message(content)
     except ResourceNotFoundError:
-        create(poison)
+        create_queue(poison)
         poison.send_message(content)
 
 
-def create(queue: QueueClient) -> None:
-    """The queue, unless it is there."""
+def create_queue(queue: QueueClient) -> None:
+    """Create the queue, unless it exists."""
     with contextlib.suppress(ResourceExistsError):
         queue.create_queue()

@@ -1,8 +1,8 @@
-"""The container scan: every blob's every ETag becomes one message on the host's work queue.
+"""The container scan: every version of every blob becomes one message on the host's work queue.
 
-As with the real host's `LogsAndContainerScan` source, a receipt per ETag says what was enqueued, so an overwrite fires
-again and a restart does not. The receipt is written after the message: a crash in between enqueues it twice, which the
-function has to bear anyway, instead of never.
+It works like the real host's `LogsAndContainerScan` source. A receipt per ETag records what was enqueued. So an
+overwritten blob is delivered again, and a restart delivers nothing twice. The receipt is written after the message: a
+crash in between enqueues the blob twice rather than never, and functions have to cope with that anyway.
 """
 
 import contextlib
@@ -21,46 +21,45 @@ from local.host.listener import POLL_SECONDS, encode
 
 log = logging.getLogger("local.host")
 
-#: The real host's container for what it has to remember.
-HOST_CONTAINER = "azure-webjobs-hosts"
-
-#: Storage's limit for a blob's name, in characters.
-LONGEST_BLOB_NAME = 1024
+HOST_CONTAINER = "azure-webjobs-hosts"  # the real host keeps its receipts there too
+LONGEST_BLOB_NAME = 1024  # characters; storage's limit
 
 
 class Scan:
-    """Watches one trigger's container."""
+    """The scan of one trigger's container."""
 
-    def __init__(self, trigger: BlobTrigger, blobs: BlobServiceClient, memory: BlobServiceClient, host_id: str) -> None:
-        """`blobs`: where the container is. `memory`: the host's own storage, for the receipts."""
+    def __init__(
+        self, trigger: BlobTrigger, blobs: BlobServiceClient, host_storage: BlobServiceClient, host_id: str
+    ) -> None:
+        """Prepare the scan. `blobs` is the account with the container, `host_storage` the one for the receipts."""
         self._trigger = trigger
         self._container = blobs.get_container_client(trigger.container)
-        self._receipts = memory.get_container_client(HOST_CONTAINER)
+        self._receipts = host_storage.get_container_client(HOST_CONTAINER)
         self._prefix = f"blobreceipts/{host_id}/{trigger.function_id}/"
-        self._seen: set[str] = set()
+        self._enqueued: set[str] = set()
 
-    def run(self, queue: QueueClient, stop: threading.Event, enqueued: Callable[[], None]) -> None:
-        """Until `stop`; `enqueued` is called after each message."""
+    def run(self, queue: QueueClient, stop: threading.Event, on_enqueued: Callable[[], None]) -> None:
+        """Scan until `stop` is set. Calls `on_enqueued` after each message."""
         while not stop.is_set():
             try:
-                self._look(queue, enqueued)
+                self._enqueue_new_blobs(queue, on_enqueued)
             except AzureError as error:
                 log.error("Cannot scan the container %s: %s", self._trigger.container, error)
             stop.wait(POLL_SECONDS)
 
-    def remember(self) -> None:
-        """Reads the receipts of earlier runs."""
+    def load_receipts(self) -> None:
+        """Read the receipts of earlier runs."""
         create_container(self._receipts)
-        self._seen = {blob.name for blob in self._receipts.list_blobs(name_starts_with=self._prefix)}
+        self._enqueued = {blob.name for blob in self._receipts.list_blobs(name_starts_with=self._prefix)}
 
-    def _look(self, queue: QueueClient, enqueued: Callable[[], None]) -> None:
+    def _enqueue_new_blobs(self, queue: QueueClient, on_enqueued: Callable[[], None]) -> None:
         for blob in self._blobs():
             receipt = self._receipt(blob)
-            if receipt not in self._seen and self._trigger.pattern.fullmatch(blob.name):
+            if receipt not in self._enqueued and self._trigger.pattern.fullmatch(blob.name):
                 queue.send_message(encode(message(self._trigger, blob)))
-                enqueued()
+                on_enqueued()
                 self._receipts.upload_blob(receipt, b"", overwrite=True)
-                self._seen.add(receipt)
+                self._enqueued.add(receipt)
 
     def _blobs(self) -> list[BlobProperties]:
         try:
@@ -76,7 +75,7 @@ class Scan:
 
 
 def message(trigger: BlobTrigger, blob: BlobProperties) -> str:
-    """What the real host puts on its work queue and, in the end, on the poison queue."""
+    """Return the message that the real host puts on its work queue, and on the poison queue in the end."""
     return json.dumps(
         {
             "Type": "BlobTrigger",
@@ -90,6 +89,6 @@ def message(trigger: BlobTrigger, blob: BlobProperties) -> str:
 
 
 def create_container(container: ContainerClient) -> None:
-    """The container, unless it is there."""
+    """Create the container, unless it exists."""
     with contextlib.suppress(ResourceExistsError):
         container.create_container()

@@ -1,7 +1,7 @@
-"""The stand-in host: what the Functions host adds to Microsoft's worker code, for blob and queue triggers.
+"""The stand-in host. It adds to Microsoft's worker code what the Functions host adds, for blob and queue triggers.
 
-Scanning the container, a work queue, several deliveries at once, five tries, a message on the poison queue. The names
-and shapes are those of the real storage extension, so that what is on the queues can be read by the same tools.
+That is a scan of the container, a work queue, several deliveries at the same time, five tries and the poison queue.
+Queue names and messages are those of the real storage extension, so the same tools can read them.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from azure.storage.queue import QueueClient, QueueMessage
 
 from local.host.errors import HostError
 from local.host.functions import BlobTrigger, Limits, QueueTrigger, triggers
-from local.host.listener import Listener, create, text_of
+from local.host.listener import Listener, create_queue, decode
 from local.host.scan import Scan
 from local.host.worker import Worker
 
@@ -28,20 +28,20 @@ log = logging.getLogger("local.host")
 
 POISON_QUEUE = "webjobs-blobtrigger-poison"
 
-#: The storage is on this machine: one more try, no backoff of minutes.
+# The storage is on this machine, so one retry is enough. The SDK's default would back off for minutes.
 RETRIES: dict[str, Any] = {"retry_total": 1}
 
 
 class StandInHost:
-    """Runs one function app. A context manager: entered, the functions are indexed and their triggers watched."""
+    """A host for one function app. Use it as a context manager: inside, the functions' triggers are watched."""
 
-    def __init__(self, app: Path, python: Path, mode: str, settings: Mapping[str, str]) -> None:
-        """`python` and `mode`: see `Worker`. `settings`: the app's whole environment, its storage connections too."""
+    def __init__(self, app: Path, python: Path, settings: Mapping[str, str]) -> None:
+        """Prepare the host. `python` runs the worker. `settings` are its whole environment, with the connections."""
         self._settings = settings
         self._limits = Limits.read(app)
-        # Stable over restarts, because the receipts and the work queue carry it.
+        # It is part of the receipts and of the work queue's name, so it must be the same after a restart.
         self._host_id = settings.get("AzureFunctionsWebHost__hostid") or host_id(app)
-        self._worker = Worker(python, mode, app, settings)
+        self._worker = Worker(python, app, settings)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners: list[Listener] = []
@@ -51,17 +51,17 @@ class StandInHost:
 
     @property
     def worker_pid(self) -> int | None:
-        """The process that the functions run in."""
+        """The id of the process that runs the functions."""
         return self._worker.pid
 
     def __enter__(self) -> Self:
         with ExitStack() as start:
             start.callback(self._close)
-            found = triggers(self._worker.start(), self._settings)
-            self._blob_triggers = {t.function_id: t for t in found if isinstance(t, BlobTrigger)}
+            all_triggers = triggers(self._worker.start(), self._settings)
+            self._blob_triggers = {t.function_id: t for t in all_triggers if isinstance(t, BlobTrigger)}
             if self._blob_triggers:
                 self._watch_blobs()
-            for trigger in found:
+            for trigger in all_triggers:
                 if isinstance(trigger, QueueTrigger):
                     self._watch_queue(trigger)
             self._running = start.pop_all()
@@ -71,7 +71,7 @@ class StandInHost:
         self._running.close()
 
     def _close(self) -> None:
-        """What is in flight goes back to its queue and is done at the next start."""
+        """Stop everything. Work in flight goes back to its queue and is done after the next start."""
         self._stop.set()
         self._worker.stop()
         for listener in self._listeners:
@@ -89,8 +89,8 @@ class StandInHost:
         self._listen(work, listener)
         for trigger in self._blob_triggers.values():
             scan = Scan(trigger, self._blobs(trigger.connection), self._blobs("AzureWebJobsStorage"), self._host_id)
-            scan.remember()
-            self._run(scan.run, work, self._stop, listener.wake)
+            scan.load_receipts()
+            self._start_thread(scan.run, work, self._stop, listener.wake)
 
     def _watch_queue(self, trigger: QueueTrigger) -> None:
         def deliver(text: str, message: QueueMessage) -> Future[str | None]:
@@ -107,22 +107,25 @@ class StandInHost:
             deliver,
             parallel=limits.queue_parallel,
             tries=limits.queue_tries,
-            pause=limits.queue_wait,
+            retry_delay=limits.queue_retry_delay,
         )
         self._listen(queue, listener)
 
     def _listen(self, queue: QueueClient, listener: Listener) -> None:
-        create(queue)
+        create_queue(queue)
         self._listeners.append(listener)
-        self._run(listener.run, self._stop)
+        self._start_thread(listener.run, self._stop)
 
-    def _run(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _start_thread(self, work: Callable[..., None], *arguments: Any) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def _deliver_blob(self, text: str, _: QueueMessage) -> Future[str | None] | None:
-        """Nothing where the function or the blob is gone, or the blob is a newer one, which has its own message."""
+        """Deliver a blob, unless there is nothing to do.
+
+        That is so if the function or the blob is gone, or if the blob was replaced: the new one has its own message.
+        """
         message = json.loads(text)
         trigger = self._blob_triggers.get(message["FunctionId"])
         if trigger is None:
@@ -140,8 +143,8 @@ class StandInHost:
         return self._worker.invoke(invocation(trigger, {"blob": reference}, metadata))
 
     def _blob_poison(self, message: QueueMessage) -> QueueClient:
-        """On the storage account of the trigger, which need not be the host's own."""
-        trigger = self._blob_triggers[json.loads(text_of(message))["FunctionId"]]
+        """Return the poison queue. It is on the trigger's storage account, which may differ from the host's."""
+        trigger = self._blob_triggers[json.loads(decode(message))["FunctionId"]]
         return self._queue(trigger.connection, POISON_QUEUE)
 
     def _blobs(self, connection: str) -> BlobServiceClient:
@@ -157,15 +160,15 @@ class StandInHost:
     def _connection_string(self, connection: str) -> str:
         value = self._settings.get(connection)
         if not value:
-            raise HostError(f"{connection} is not set: the stand-in host needs a connection string there")
+            raise HostError(f"{connection} is missing. Set it to the connection string of a storage account.")
         return value
 
 
 def invocation(trigger: BlobTrigger | QueueTrigger, value: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
-    """A request to the worker process, see `local.worker`."""
+    """Return a request to the worker process; its format is in `local/worker/__main__.py`."""
     return {"function": trigger.function, "parameter": trigger.parameter, "value": value, "metadata": metadata}
 
 
 def host_id(app: Path) -> str:
-    """One per app folder, of the characters that a queue's name may have."""
+    """Return an id for the app folder that may be part of a queue's name."""
     return "local-" + hashlib.sha256(str(app.resolve()).encode()).hexdigest()[:12]

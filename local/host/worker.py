@@ -1,4 +1,4 @@
-"""The host's side of the worker process: starts it, talks to it line by line, starts it again when it died."""
+"""The host's side of the worker process: starts it, talks to it line by line, and restarts it after a crash."""
 
 import json
 import logging
@@ -13,15 +13,13 @@ from local.host.errors import HostError, WorkerDied, WorkerStopped
 from local.processes import Child
 from local.tools import PROJECT
 
-#: Importing the app's packages takes about a second; a busy machine may need many more.
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # imports take about one; a busy machine may need far more
 
-#: Where the function's own log lines go on.
-function_log = logging.getLogger("local.function")
+function_log = logging.getLogger("local.function")  # the function's own log lines
 
 
 class Session:
-    """One life of the worker process, from its start to its end, and the invocations in flight in it."""
+    """One worker process from its start to its end, with the invocations in flight."""
 
     def __init__(self, command: list[str], env: Mapping[str, str], cwd: Path) -> None:
         self.ready: Future[list[dict[str, Any]]] = Future()
@@ -33,27 +31,30 @@ class Session:
         )
 
     def invoke(self, request: dict[str, Any]) -> Future[str | None]:
-        """Sends one request. The future holds what went wrong in the function, if anything, or `WorkerDied`."""
+        """Send one request. The future's result is the function's error, or None if it succeeded.
+
+        Raises WorkerDied if the process is gone. If it ends later, the future raises WorkerDied or WorkerStopped.
+        """
         answer: Future[str | None] = Future()
-        identity = str(uuid.uuid4())
+        invocation_id = str(uuid.uuid4())
         with self._lock:
             if self._ended:
                 raise WorkerDied("the worker process is gone")
-            self._pending[identity] = answer
+            self._pending[invocation_id] = answer
             try:
-                self.child.send(json.dumps(request | {"id": identity}))
+                self.child.send(json.dumps(request | {"id": invocation_id}))
             except BrokenPipeError:
-                del self._pending[identity]
+                del self._pending[invocation_id]
                 raise WorkerDied("the worker process is gone") from None
         return answer
 
     @property
     def ended(self) -> bool:
-        """Whether the process is gone, so that another one is needed."""
+        """Tell whether the process has ended, so that a new one is needed."""
         return self._ended
 
     def stop(self) -> None:
-        """Ends the process; what is in flight is told `WorkerStopped`."""
+        """End the process. Invocations in flight raise WorkerStopped."""
         self._stopping = True
         self.child.stop()
 
@@ -76,18 +77,18 @@ class Session:
             lost = list(self._pending.values())
             self._pending.clear()
         for answer in lost:
-            answer.set_exception(WorkerStopped() if self._stopping else WorkerDied("the worker process died under it"))
+            answer.set_exception(WorkerStopped() if self._stopping else WorkerDied("the worker process died"))
         if not self.ready.done():
-            self.ready.set_exception(HostError(f"The worker process ended at its start:\n{last_lines}"))
+            self.ready.set_exception(HostError(f"The worker process ended while starting:\n{last_lines}"))
 
 
 class Worker:
-    """The function app in a process that is started again when it died. Safe to use from many threads."""
+    """The function app in a worker process, which is restarted after a crash. Safe to use from many threads."""
 
-    def __init__(self, python: Path, mode: str, app: Path, settings: Mapping[str, str]) -> None:
-        """`mode`: `runtime` or `plain`, see `local.worker`. `settings`: the process's whole environment."""
-        self._command = [str(python), "-m", "local.worker", mode, str(app)]
-        # Under the real host the thread pool is that large; unset, a handful of long recordings would block the rest.
+    def __init__(self, python: Path, app: Path, settings: Mapping[str, str]) -> None:
+        """Prepare the worker. `settings` are the process's whole environment."""
+        self._command = [str(python), "-m", "local.worker", str(app)]
+        # The real host's thread pool is this large. With the default, a few long recordings would block the others.
         self._env = {"PYTHON_THREADPOOL_THREAD_COUNT": "1000", **settings, "PYTHONPATH": str(PROJECT)}
         self._app = app
         self._lock = threading.Lock()
@@ -95,17 +96,20 @@ class Worker:
         self._stopped = False
 
     def start(self) -> list[dict[str, Any]]:
-        """The indexed functions. Raises `HostError` where the app does not index."""
+        """Start the process and return the indexed functions. Raises HostError if indexing fails."""
         with self._lock:
             return self._start()
 
     @property
     def pid(self) -> int | None:
-        """The process in use, if any."""
+        """The id of the process in use, if there is one."""
         return self._session.child.pid if self._session else None
 
     def invoke(self, request: dict[str, Any]) -> Future[str | None]:
-        """As `Session.invoke`, in a living process. Raises `WorkerStopped` once stopped."""
+        """Send a request as `Session.invoke` does, after a restart if need be.
+
+        Raises WorkerStopped after `stop`. Raises WorkerDied if the process does not start.
+        """
         with self._lock:
             if self._stopped:
                 raise WorkerStopped
@@ -115,14 +119,14 @@ class Worker:
             return self._session.invoke(request)
 
     def stop(self) -> None:
-        """Ends the process and whatever it is doing."""
+        """End the process, whatever it is doing."""
         with self._lock:
             self._stopped = True
             if self._session:
                 self._session.stop()
 
     def _restart(self) -> None:
-        function_log.warning("The worker process died and is started again.")
+        function_log.warning("The worker process died. Starting a new one.")
         if self._session:
             self._session.stop()
         try:
@@ -135,4 +139,4 @@ class Worker:
         try:
             return self._session.ready.result(START_SECONDS)
         except TimeoutError:
-            raise HostError(f"The worker process did not start within {START_SECONDS:.0f} s") from None
+            raise HostError(f"The worker process did not start within {START_SECONDS:.0f} s. Try again.") from None

@@ -1,12 +1,13 @@
-"""The child's side of the line protocol.
+"""The worker process: it reads requests line by line, and writes answers and log lines.
 
-Out, first: `{"type": "ready", "functions": [{"name", "bindings": [...]}]}` or `{"type": "failed", "message"}`.
-In: `{"id", "function", "parameter", "value": {"blob": {...}} | {"text": "..."}, "metadata": {...}}`.
-Out: `{"type": "done", "id", "error": null | "..."}` and, at any time, `{"type": "log", "level", "message"}`.
-The end of the input is the end of the process: whoever started it is gone or wants it gone.
+First it writes `{"type": "ready", "functions": [{"name", "bindings": [...]}]}` or `{"type": "failed", "message"}`.
+It reads `{"id", "function", "parameter", "value": {"blob": {...}} | {"text": "..."}, "metadata": {...}}`,
+writes `{"type": "done", "id", "error": null | "..."}`, and at any time `{"type": "log", "level", "message"}`.
+It ends when its input ends: then its parent has died, or wants it to stop.
 """
 
 import asyncio
+import importlib.util
 import json
 import logging
 import os
@@ -17,38 +18,37 @@ from typing import Any, Protocol, TextIO
 
 Request = dict[str, Any]
 
-#: In the path of each of its files.
-PROGRAMMING_MODEL = f"{os.sep}azure{os.sep}functions{os.sep}"
+PROGRAMMING_MODEL = f"{os.sep}azure{os.sep}functions{os.sep}"  # in the path of each of its files
 
 
 class App(Protocol):
-    """A function app that is ready to be called: Microsoft's worker code, or plain calls where that cannot run."""
+    """A function app that can be indexed and called."""
 
     async def index(self) -> list[dict[str, Any]]:
-        """The functions, each with its bindings as the host gets them. Raises `RuntimeError` where indexing fails."""
+        """Return the functions, each with its bindings as the host gets them. Raises RuntimeError if that fails."""
 
     async def invoke(self, request: Request) -> str | None:
-        """What went wrong in the function, or nothing."""
+        """Call a function. Return its error, or None if it succeeded."""
 
 
 class Channel:
-    """Whole lines to the parent, from any thread."""
+    """The stream to the parent. Any thread may write whole lines to it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
     def send(self, **message: Any) -> None:
-        """One JSON object, one line."""
+        """Write one JSON object as one line."""
         with self._lock:
             self._stream.write(json.dumps(message) + "\n")
             self._stream.flush()
 
 
 class ChannelHandler(logging.Handler):
-    """Forwards a record's level and message only, as the real worker does.
+    """Forwards log records to the parent: level and message only, as the real worker does.
 
-    The programming model's own warning, the same at every start of an app without HTTP functions, is only information.
+    The programming model warns at every start of an app without HTTP functions. That is passed on as information.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -56,32 +56,32 @@ class ChannelHandler(logging.Handler):
         self._channel = channel
 
     def emit(self, record: logging.LogRecord) -> None:
-        """The traceback goes into the message."""
+        """Forward one record. A traceback becomes part of the message."""
         level = "INFO" if PROGRAMMING_MODEL in record.pathname else record.levelname
         self._channel.send(type="log", level=level, message=self.format(record))
 
 
 def claim_stdout() -> TextIO:
-    """The protocol's own stream. What anything else writes to standard output goes to standard error."""
+    """Return the stream for the protocol. What others print to standard output goes to standard error from now on."""
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return protocol
 
 
 def read_lines(deliver: Callable[[str], None]) -> None:
-    """Until the parent closes its end; then this process has no reason to live, whatever its threads are doing."""
+    """Deliver lines until the parent closes its end, then end this process."""
     for line in sys.stdin:
         deliver(line)
-    os._exit(0)
+    os._exit(0)  # whatever the other threads are doing
 
 
 async def answer(app: App, channel: Channel, request: Request) -> None:
-    """One invocation."""
+    """Carry out one invocation."""
     channel.send(type="done", id=request["id"], error=await app.invoke(request))
 
 
 async def serve(app: App, channel: Channel) -> None:
-    """Index, then answer requests side by side for as long as the parent is there."""
+    """Index the app, then answer requests concurrently for as long as the parent lives."""
     try:
         functions = await app.index()
     except RuntimeError as error:
@@ -99,9 +99,9 @@ async def serve(app: App, channel: Channel) -> None:
             tasks.create_task(answer(app, channel, json.loads(await lines.get())))
 
 
-def load(mode: str, folder: str) -> App:
-    """Imported when asked for: `runtime` needs Microsoft's package, `plain` must do without it."""
-    if mode == "runtime":
+def load(folder: str) -> App:
+    """Return the app, run by Microsoft's worker code if this Python has it, else by direct calls."""
+    if importlib.util.find_spec("azure_functions_runtime"):
         from local.worker.runtime import RuntimeApp
 
         return RuntimeApp(folder)
@@ -111,12 +111,12 @@ def load(mode: str, folder: str) -> App:
 
 
 def main() -> None:
-    """`python -m local.worker MODE FOLDER`."""
-    mode, folder = sys.argv[1:]
+    """Run `python -m local.worker FOLDER`."""
+    (folder,) = sys.argv[1:]
     channel = Channel(claim_stdout())
     logging.basicConfig(level=logging.INFO, handlers=[ChannelHandler(channel)], format="%(message)s")
     sys.path.insert(0, folder)
-    asyncio.run(serve(load(mode, folder), channel))
+    asyncio.run(serve(load(folder), channel))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""`function_app.py` called plainly, where there is no Python 3.13 for Microsoft's worker code.
+"""Direct calls of the functions in `function_app.py`, for machines without Python 3.13.
 
-The functions are the same; what is missing is Microsoft's check of their signatures and bindings, and the blob trigger
-gets a stand-in for the client that has its two names and nothing else.
+The project runs on Python 3.11, but Microsoft's worker code needs 3.13. The functions called are the same. Missing are
+Microsoft's checks of signatures and bindings, and the blob client: functions get an object with its two names only.
 """
 
 import asyncio
@@ -17,8 +17,7 @@ from typing import Any
 from azure.functions import FunctionRegister
 from azure.functions.queue import QueueMessage
 
-#: More than any `maxDegreeOfParallelism` a developer's machine will see; threads are made when needed.
-THREADS = 256
+THREADS = 256  # more than any `maxDegreeOfParallelism` on a developer's machine; created only when needed
 
 
 class PlainApp:
@@ -29,7 +28,7 @@ class PlainApp:
         self._threads = ThreadPoolExecutor(THREADS)
 
     async def index(self) -> list[dict[str, Any]]:
-        """The functions and their bindings. Raises `RuntimeError` with the traceback where the app does not import."""
+        """Return the functions and their bindings. Raises RuntimeError with the traceback if the import fails."""
         try:
             module = importlib.import_module("function_app")
             functions = [
@@ -38,8 +37,7 @@ class PlainApp:
                 if isinstance(app, FunctionRegister)
                 for function in app.get_functions()
             ]
-        # The app's module is someone else's code: whatever it raises is the answer.
-        except Exception as error:
+        except Exception as error:  # importing an app can raise anything
             raise RuntimeError(traceback.format_exc()) from error
         self._functions = {str(function.get_function_name()): function.get_user_function() for function in functions}
         return [
@@ -48,7 +46,7 @@ class PlainApp:
         ]
 
     async def invoke(self, request: dict[str, Any]) -> str | None:
-        """The function's exception with its stack, or nothing."""
+        """Call a function. Return its traceback, or None if it succeeded."""
         call = self._functions[request["function"]]
         arguments = {request["parameter"]: argument(request)}
         try:
@@ -56,14 +54,13 @@ class PlainApp:
                 await call(**arguments)
             else:
                 await asyncio.get_running_loop().run_in_executor(self._threads, lambda: call(**arguments))
-        # As the host does: any exception of the function is a failed try, and its text is reported.
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001  # any exception of the function is a failed try, as on the real host
             return traceback.format_exc()
         return None
 
 
 def argument(request: dict[str, Any]) -> Any:
-    """What the trigger's parameter gets."""
+    """Return the argument for the trigger's parameter."""
     value, metadata = request["value"], request["metadata"]
     if "blob" in value:
         return SimpleNamespace(container_name=value["blob"]["ContainerName"], blob_name=value["blob"]["BlobName"])

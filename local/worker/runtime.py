@@ -1,7 +1,7 @@
 """`function_app.py` as Azure runs it: indexed and invoked by Microsoft's own worker code.
 
-That is the PyPI package `azure-functions-runtime`, for Python 3.13 and later. The order of the calls is the one of the
-worker process around it: thread pool, init (which indexes), metadata, load, then invocations.
+That code is the PyPI package `azure-functions-runtime`, for Python 3.13 and later. The calls come in the same order as
+in Azure's worker process: thread pool, init (which indexes the app), metadata, load, then invocations.
 """
 
 import json
@@ -13,14 +13,14 @@ from local.worker import shapes
 
 
 class RuntimeApp:
-    """A function app in the hands of Microsoft's worker code."""
+    """A function app that Microsoft's worker code runs."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._ids: dict[str, str] = {}
 
     async def index(self) -> list[dict[str, Any]]:
-        """The functions and their bindings, as the worker reports them to the host."""
+        """Return the functions and their bindings, as the worker reports them to the host."""
         runtime.start_threadpool_executor()
         started = await runtime.worker_init_request(
             shapes.request("worker_init_request", capabilities={}, function_app_directory=self._folder)
@@ -40,7 +40,7 @@ class RuntimeApp:
         ]
 
     async def invoke(self, request: dict[str, Any]) -> str | None:
-        """The function's exception as the worker reports it, with its stack, or nothing."""
+        """Call a function. Return its traceback as the worker reports it, or None if it succeeded."""
         response = await runtime.invocation_request(
             shapes.request(
                 "invocation_request",
@@ -58,13 +58,13 @@ class RuntimeApp:
 
 
 def typed(value: dict[str, Any]) -> shapes.TypedData:
-    """A blob by reference, or text."""
+    """Return a request's value as the worker code expects it: a reference to a blob, or text."""
     if "blob" in value:
         return shapes.TypedData(model_binding_data=shapes.ModelBindingData(json.dumps(value["blob"])))
     return shapes.TypedData(string=value["text"])
 
 
 def check(result: Any) -> None:
-    """Raises `RuntimeError` with the worker's own words where a step failed."""
+    """Raises RuntimeError with the worker's own message if a step failed."""
     if result.status != shapes.StatusResult.Success:
         raise RuntimeError(f"{result.exception.message}\n{result.exception.stack_trace}")

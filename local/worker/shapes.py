@@ -1,7 +1,7 @@
-"""The shapes that Microsoft's worker code expects of its host.
+"""The message classes that Microsoft's worker code expects.
 
-Under the real host these are protobuf classes of the worker process around `azure_functions_runtime`; the package
-itself only reads and builds attributes of the same names, so plain classes do.
+Under the real host they are protobuf classes. The package `azure_functions_runtime` only reads and sets attributes, so
+plain classes with the same names are enough.
 """
 
 from dataclasses import dataclass, field
@@ -10,18 +10,18 @@ from typing import Any, ClassVar
 
 
 class Message(SimpleNamespace):
-    """Any message whose attributes are all the worker code cares for."""
+    """A message with any attributes."""
 
 
 class StatusResult(Message):
-    """How a request went."""
+    """The outcome of a request."""
 
     Failure: ClassVar[int] = 0
     Success: ClassVar[int] = 1
 
 
 class BindingInfo(Message):
-    """One binding; the directions are compared with `is` and `==`."""
+    """One binding. The worker code compares directions with both `is` and `==`."""
 
     undefined: ClassVar[int] = 0
     out: ClassVar[int] = 1
@@ -29,14 +29,14 @@ class BindingInfo(Message):
 
 
 class TypedData:
-    """A value with the name of its one field that is set."""
+    """A value in one of several fields."""
 
     def __init__(self, **value: Any) -> None:
         ((self._kind, self._value),) = value.items()
         setattr(self, self._kind, self._value)
 
-    def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
-        """protobuf's way to ask which field is set."""
+    def WhichOneof(self, _group: str) -> str:  # noqa: N802  # protobuf's name
+        """Return the name of the field that is set."""
         return self._kind
 
 
@@ -47,14 +47,14 @@ class ParameterBinding:
     name: str
     data: TypedData
 
-    def WhichOneof(self, _group: str) -> str:  # noqa: N802 - protobuf's name
-        """Never shared memory."""
+    def WhichOneof(self, _group: str) -> str:  # noqa: N802  # protobuf's name
+        """Return the field that is set. It is never the one for shared memory."""
         return "data"
 
 
 @dataclass(frozen=True)
 class ModelBindingData:
-    """What an SDK-type binding is made of: a reference, no bytes. `content` is JSON."""
+    """The input of an SDK-type binding: a reference to a blob, without its bytes. `content` is JSON."""
 
     content: str
     version: str = "1.0"
@@ -64,13 +64,13 @@ class ModelBindingData:
 
 @dataclass(frozen=True)
 class Request:
-    """One request to the worker code: `request.<verb>` holds what it is about."""
+    """One request to the worker code. Its details are in `request.<verb>`."""
 
     request: Message
     properties: dict[str, Any] = field(default_factory=dict)
 
 
-#: What the worker code calls `protos`.
+# The worker code calls these `protos`.
 PROTOS = SimpleNamespace(
     StatusResult=StatusResult,
     BindingInfo=BindingInfo,
@@ -93,5 +93,5 @@ PROTOS = SimpleNamespace(
 
 
 def request(verb: str, **attributes: Any) -> Request:
-    """A request of one verb."""
+    """Return a request with one verb."""
     return Request(Message(**{verb: Message(**attributes)}), {"protos": PROTOS, "host": "127.0.0.1"})

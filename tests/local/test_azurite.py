@@ -1,4 +1,4 @@
-"""The storage emulator as a child process."""
+"""Azurite, the storage emulator, as a child process."""
 
 import socket
 from pathlib import Path
@@ -10,7 +10,7 @@ from azure.storage.queue import QueueClient
 from local.azurite import Azurite, AzuriteError
 
 
-def test_it_answers_for_blobs_and_queues() -> None:
+def test_it_serves_blobs_and_queues() -> None:
     with Azurite() as azurite:
         connection = azurite.connection_string
         with ContainerClient.from_connection_string(connection, "box") as container:
@@ -21,12 +21,12 @@ def test_it_answers_for_blobs_and_queues() -> None:
             assert queue.receive_message() is None
 
 
-def test_two_run_side_by_side_on_ports_of_their_own(azurite: Azurite) -> None:
+def test_two_can_run_at_the_same_time_on_different_ports(azurite: Azurite) -> None:
     with Azurite() as other:
         assert other.connection_string != azurite.connection_string
 
 
-def test_a_folder_keeps_what_was_stored(tmp_path: Path) -> None:
+def test_blobs_in_a_folder_are_there_after_a_restart(tmp_path: Path) -> None:
     with (
         Azurite(tmp_path / "storage") as azurite,
         ContainerClient.from_connection_string(azurite.connection_string, "box") as container,
@@ -40,8 +40,8 @@ def test_a_folder_keeps_what_was_stored(tmp_path: Path) -> None:
         assert container.download_blob("a").readall() == b"kept"
 
 
-def test_a_fixed_port_that_is_taken_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+def test_an_occupied_port_is_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
         with Azurite(blob_port=port) as azurite, pytest.raises(AzuriteError, match=f"EADDRINUSE.*{port}"):
             assert azurite.connection_string

@@ -1,55 +1,18 @@
-"""Child processes end with whoever started them."""
+"""Child processes: their output, and how they end."""
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from local.processes import Child, guarded
-from local.tools import PROJECT
-from tests.local.host_app import alive, eventually
-
-#: A program that shrugs off SIGTERM's usual targets: it has a child of its own, and prints both process ids.
-FAMILY = """
-import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(os.getpid(), child.pid, flush=True)
-time.sleep(600)
-"""
-
-#: Starts the family under guard, passes its process ids on, and waits.
-PARENT = """
-import os, sys, time
-from pathlib import Path
-from local.processes import Child, guarded
-child = Child(guarded([sys.executable, "-c", sys.argv[1]]), env=os.environ, cwd=Path.cwd(), on_line=print)
-time.sleep(600)
-"""
+from tests.support.processes import FAMILY, alive, eventually
 
 
-def test_a_stop_ends_the_program_and_what_it_started(tmp_path: Path) -> None:
-    lines: list[str] = []
-    child = Child(guarded([sys.executable, "-c", FAMILY]), env=os.environ, cwd=tmp_path, on_line=lines.append)
-    eventually(lambda: bool(lines))
-    family = [child.pid, *map(int, lines[0].split())]
-    assert all(map(alive, family))
-    child.stop()
-    eventually(lambda: not any(map(alive, family)))
-
-
-def test_the_program_ends_when_its_starter_is_killed() -> None:
-    command = [sys.executable, "-u", "-c", PARENT, FAMILY]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        family = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(family) == 2
-        parent.send_signal(signal.SIGKILL)
-    eventually(lambda: not any(map(alive, family)))
-
-
-def test_the_last_words_are_kept(tmp_path: Path) -> None:
+def test_the_last_lines_of_output_are_kept(tmp_path: Path) -> None:
     ends: list[str] = []
     code = "import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)"
     child = Child(
@@ -66,7 +29,7 @@ def test_the_last_words_are_kept(tmp_path: Path) -> None:
     child.stop()
 
 
-def test_a_child_that_ignores_its_input_is_ended_all_the_same(tmp_path: Path) -> None:
+def test_a_child_that_ignores_its_input_is_killed(tmp_path: Path) -> None:
     started = time.monotonic()
     lines: list[str] = []
     stubborn = (
@@ -79,7 +42,7 @@ def test_a_child_that_ignores_its_input_is_ended_all_the_same(tmp_path: Path) ->
     assert time.monotonic() < started + 5
 
 
-def test_a_stop_ends_what_a_killed_guard_left_behind(tmp_path: Path) -> None:
+def test_a_stop_ends_the_processes_that_a_killed_guard_left_behind(tmp_path: Path) -> None:
     lines: list[str] = []
     child = Child(guarded([sys.executable, "-c", FAMILY]), env=os.environ, cwd=tmp_path, on_line=lines.append)
     eventually(lambda: bool(lines))
@@ -88,3 +51,23 @@ def test_a_stop_ends_what_a_killed_guard_left_behind(tmp_path: Path) -> None:
     child.stop()
     assert time.monotonic() < started + 5
     eventually(lambda: not any(map(alive, map(int, lines[0].split()))))
+
+
+def test_a_child_reads_the_lines_that_are_sent(tmp_path: Path) -> None:
+    lines: list[str] = []
+    code = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)"
+    child = Child([sys.executable, "-c", code], env=os.environ, cwd=tmp_path, on_line=lines.append)
+    child.send("grüße")
+    eventually(lambda: lines == ["GRÜSSE"])
+    assert child.running
+    child.stop()
+    assert not child.running
+    assert child.tail == "GRÜSSE"
+
+
+def test_a_line_to_an_ended_child_fails(tmp_path: Path) -> None:
+    child = Child([sys.executable, "-c", ""], env=os.environ, cwd=tmp_path, on_line=print)
+    eventually(lambda: not child.running)
+    with pytest.raises(BrokenPipeError):
+        child.send("hello")
+    child.stop()

@@ -1,137 +1,110 @@
-"""The whole stack as `make start` runs it, with real storage, host, worker and recognition."""
+"""The settings of the local stack, and its containers."""
 
-import os
-import re
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from difflib import SequenceMatcher
+import uuid
+from contextlib import ExitStack
 from pathlib import Path
 
-from azure.storage.blob import ContainerClient
+import pytest
+from azure.storage.blob import BlobServiceClient
 
-from local.demo import SAMPLE
-from local.stack import LOCAL_KEY, app_environment
+from local.__main__ import main
+from local.azurite import Azurite
+from local.speech import Script, SpeechEndpoint
+from local.stack import (
+    LOCAL_KEY,
+    Stack,
+    WrongSetting,
+    app_environment,
+    create_containers,
+    port_setting,
+    start_azurite,
+    start_speech,
+)
 from local.tools import PROJECT
-from tests.local.host_app import alive, bare_environment, eventually
-
-#: `python -m local start`, but with what it keeps in a folder of the test's.
-START = """
-import sys
-from pathlib import Path
-import local.__main__, local.stack, local.start
-local.start.LOCAL = local.stack.LOCAL = Path(sys.argv.pop())
-local.__main__.START_LOG = local.start.START_LOG = local.stack.LOCAL / "start.log"
-local.__main__.main() and sys.exit(1)
-"""
 
 
-@dataclass
-class Started:
-    """A running `make start` and what it printed so far."""
-
-    process: "subprocess.Popen[str]"
-    output: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.output)
-
-    @property
-    def connection_string(self) -> str:
-        return next(line.strip() for line in self.output if "AccountKey=" in line)
-
-
-@contextmanager
-def started(folder: Path) -> Iterator[Started]:
-    command = [sys.executable, "-c", START, "start", str(folder)]
-    environment = bare_environment()
-    with subprocess.Popen(
-        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        stack = Started(process)
-        assert process.stdout is not None
-        reader = threading.Thread(target=stack.output.extend, args=(process.stdout,))
-        reader.start()
-        try:
-            eventually(lambda: "Ctrl-C ends everything" in stack.text or process.poll() is not None, seconds=90)
-            assert process.poll() is None, stack.text
-            yield stack
-        finally:
-            if process.poll() is None:
-                process.kill()
-            reader.join()
-
-
-def descendants(pid: int) -> list[int]:
-    """All processes that it started, and those that they started."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    found = [pid]
-    for known in found:
-        found += [child for child, parent in parents.items() if parent == known]
-    return found[1:]
-
-
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
-
-
-def test_recordings_become_transcripts_once(tmp_path: Path) -> None:
-    names = ["one.wav", "en-GB/two.wav", "drei ü.wav"]
-    with started(tmp_path) as first:
-        with ContainerClient.from_connection_string(first.connection_string, "audio") as audio:
-            for name in names:
-                audio.upload_blob(name, SAMPLE.read_bytes())
-        eventually(lambda: first.text.count("Succeeded") == len(names), seconds=60)
-        with ContainerClient.from_connection_string(first.connection_string, "transcripts") as transcripts:
-            assert sorted(transcripts.list_blob_names()) == sorted(f"{name}.json" for name in names)
-            written = {blob.name: blob.etag for blob in transcripts.list_blobs()}
-        family = descendants(first.process.pid)
-        first.process.send_signal(signal.SIGINT)
-        assert first.process.wait(20) == 0
-        assert not any(map(alive, family))
-    with started(tmp_path) as again:
-        eventually(lambda: "3 transcripts are there from before." in again.text)
-        with ContainerClient.from_connection_string(again.connection_string, "transcripts") as transcripts:
-            assert {blob.name: blob.etag for blob in transcripts.list_blobs()} == written
-        again.process.send_signal(signal.SIGTERM)
-        assert again.process.wait(20) == 0
-    assert "Succeeded" not in again.text
-
-
-def test_the_transcript_has_the_words_that_were_said(tmp_path: Path) -> None:
-    said = words(SAMPLE.with_suffix(".txt").read_text())
-    with started(tmp_path) as stack:
-        with ContainerClient.from_connection_string(stack.connection_string, "audio") as audio:
-            audio.upload_blob("sample.wav", SAMPLE.read_bytes())
-        eventually(lambda: "sample.wav  Succeeded" in stack.text, seconds=60)
-        with ContainerClient.from_connection_string(stack.connection_string, "transcripts") as transcripts:
-            document = transcripts.download_blob("sample.wav.json").readall().decode()
-        heard = words(re.findall(r'"text": ?"([^"]*)"', document)[0])
-        assert SequenceMatcher(None, said, heard).ratio() > 0.8
-
-
-def test_a_killed_stack_leaves_no_process(tmp_path: Path) -> None:
-    with started(tmp_path) as stack:
-        family = descendants(stack.process.pid)
-        assert len(family) >= 3
-        os.kill(stack.process.pid, signal.SIGKILL)
-        eventually(lambda: not any(map(alive, family)))
-
-
-def test_a_real_endpoint_in_the_settings_is_left_alone() -> None:
+def test_a_real_endpoint_in_the_settings_is_kept() -> None:
     settings = {"AZURE_SPEECH_KEY": "k", "AZURE_SPEECH_REGION": "westeurope", "AUDIO_CONTAINER": "in"}
     environment = app_environment(settings, "a connection", None)
     assert settings.items() <= environment.items()
     assert "AZURE_SPEECH_ENDPOINT" not in environment
     assert environment["BLOB_TRIGGER_SOURCE"] == "LogsAndContainerScan"
     assert LOCAL_KEY not in environment.values()
+
+
+def test_the_local_endpoint_replaces_a_region_without_a_key() -> None:
+    with SpeechEndpoint(Script([]), key=LOCAL_KEY) as speech:
+        environment = app_environment({"AZURE_SPEECH_REGION": "westeurope"}, "a connection", speech)
+        assert environment["AZURE_SPEECH_ENDPOINT"] == speech.url
+    assert environment["AZURE_SPEECH_KEY"] == LOCAL_KEY
+    assert "AZURE_SPEECH_REGION" not in environment
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"AZURE_SPEECH_ENDPOINT": "https://speech.example.com"},
+        {"AZURE_SPEECH_REGION": "westeurope", "AZURE_SPEECH_KEY": "k"},
+    ],
+)
+def test_no_local_endpoint_starts_if_the_settings_name_a_real_one(
+    settings: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ExitStack() as parts:
+        assert start_speech(parts, settings) is None
+    assert f"the one in the setting {next(iter(settings))}" in capsys.readouterr().out
+
+
+def test_no_azurite_starts_if_the_settings_name_an_account(capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as parts:
+        assert start_azurite(parts, {"AudioStorage": "AccountKey=secret"}, None) is None
+    shown = capsys.readouterr().out
+    assert "AudioStorage" in shown
+    assert "secret" not in shown
+
+
+@pytest.mark.parametrize(("value", "port"), [(None, 0), ("", 0), ("10000", 10000), ("65535", 65535)])
+def test_a_port_is_a_number_up_to_65535(value: str | None, port: int) -> None:
+    assert port_setting({} if value is None else {"LOCAL_BLOB_PORT": value}, "LOCAL_BLOB_PORT") == port
+
+
+@pytest.mark.parametrize("value", ["ten", "65536", "-1", "¹"])
+def test_anything_else_is_a_wrong_setting(value: str) -> None:
+    with pytest.raises(WrongSetting, match=f"LOCAL_BLOB_PORT is '{value}'"):
+        port_setting({"LOCAL_BLOB_PORT": value}, "LOCAL_BLOB_PORT")
+
+
+def test_a_wrong_port_is_reported_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["local", "demo"])
+    monkeypatch.setattr("local.__main__.log_to_file", lambda _: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("LOCAL_BLOB_PORT", "ten")
+    assert main() == 1
+    assert "LOCAL_BLOB_PORT is 'ten'" in capsys.readouterr().out
+
+
+def test_containers_are_created_once(azurite: Azurite) -> None:
+    suffix = uuid.uuid4().hex[:12]
+    stack = Stack(azurite.connection_string, f"in-{suffix}", f"out-{suffix}", "")
+    create_containers(stack)
+    create_containers(stack)
+    with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
+        names = {container.name for container in storage.list_containers()}
+    assert {stack.audio_container, stack.transcript_container} <= names
+
+
+def test_the_log_file_has_everything_and_the_screen_only_warnings(tmp_path: Path) -> None:
+    code = (
+        "import logging, pathlib, sys; from local.stack import log_to_file; log_to_file(pathlib.Path(sys.argv[1]));"
+        "log = logging.getLogger('local'); log.info('a detail'); log.warning('a problem')"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "demo.log")]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=True)
+    written = (tmp_path / "demo.log").read_text()
+    assert "INFO local: a detail" in written
+    assert "WARNING local: a problem" in written
+    assert done.stderr == "  log | a problem\n"

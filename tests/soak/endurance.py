@@ -92,9 +92,8 @@ class Load:
 @contextmanager
 def worker(app: SoakApp) -> Iterator[tuple[Worker, BlobTrigger]]:
     """Yield a process with the app as it is deployed, and the trigger of its function `transcribe`."""
-    python, mode = app_process()
     environ = {"PATH": os.environ["PATH"], "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan", **app.environ}
-    process = Worker(python, mode, PROJECT, environ)
+    process = Worker(app_process(), PROJECT, environ)
     try:
         functions = process.start()
         transcribe = next(function for function in functions if function["name"] == "transcribe")

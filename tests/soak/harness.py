@@ -203,9 +203,9 @@ def upload_all(app: SoakApp, names: list[str], contents: list[Content]) -> dict[
     return uploads
 
 
-def app_process() -> tuple[Path, str]:
-    """Return the Python and the mode of a worker process: Microsoft's worker code, if there is a Python for it."""
+def app_process() -> Path:
+    """Return the Python of a worker process. One without Microsoft's worker code calls the functions directly."""
     if python := worker_python():
-        return python, "runtime"
+        return python
     say("  No Python 3.13 found (set PYTHON313), so the functions run without Microsoft's worker code.")
-    return Path(sys.executable), "plain"
+    return Path(sys.executable)

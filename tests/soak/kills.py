@@ -66,7 +66,6 @@ def run(harness: Harness) -> Result:
 @contextmanager
 def host(app: SoakApp) -> Iterator[StandInHost]:
     """Yield a host that runs the app as it is deployed."""
-    python, mode = app_process()
     settings = {
         "PATH": os.environ["PATH"],
         "AzureWebJobsStorage": app.environ["AudioStorage"],
@@ -75,7 +74,7 @@ def host(app: SoakApp) -> Iterator[StandInHost]:
         "TRANSCRIPT_FORMATS": "json,vtt",
         **app.environ,
     }
-    with StandInHost(PROJECT, python, mode, settings) as running:
+    with StandInHost(PROJECT, app_process(), settings) as running:
         yield running
 
 

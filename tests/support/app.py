@@ -98,7 +98,7 @@ def host(app: App, worker: Path, folder: Path = PROJECT, **changes: str) -> Iter
         **app.environ,
         **changes,
     }
-    with StandInHost(folder, worker, "runtime", settings) as running:
+    with StandInHost(folder, worker, settings) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""What the stand-in host reads from bindings and host.json."""
+"""The triggers and limits that the stand-in host reads from bindings and host.json."""
 
 import json
 from pathlib import Path
@@ -10,50 +10,50 @@ from local.host import HostError
 from local.host.functions import BlobTrigger, Limits, QueueTrigger, blob_pattern, triggers
 
 BLOB = {"type": "blobTrigger", "name": "upload", "path": "audio/{name}", "connection": "AudioStorage"}
-QUEUE = {"type": "queueTrigger", "name": "message", "queueName": "Told", "connection": "AudioStorage"}
+QUEUE = {"type": "queueTrigger", "name": "message", "queueName": "Messages", "connection": "AudioStorage"}
 
 
-def one(*bindings: dict[str, Any], **settings: str) -> BlobTrigger | QueueTrigger:
+def only_trigger(*bindings: dict[str, Any], **settings: str) -> BlobTrigger | QueueTrigger:
     (trigger,) = triggers([{"name": "f", "bindings": list(bindings)}], settings)
     return trigger
 
 
 def test_a_blob_trigger_watches_a_container() -> None:
-    trigger = one(BLOB | {"source": "LogsAndContainerScan"})
+    trigger = only_trigger(BLOB | {"source": "LogsAndContainerScan"})
     assert isinstance(trigger, BlobTrigger)
     assert (trigger.container, trigger.parameter, trigger.function_id) == ("audio", "upload", "Host.Functions.f")
 
 
 def test_a_queue_trigger_watches_a_queue() -> None:
-    assert one(QUEUE) == QueueTrigger("f", "message", "AudioStorage", "told")
+    assert only_trigger(QUEUE) == QueueTrigger("f", "message", "AudioStorage", "messages")
 
 
-def test_settings_are_filled_in() -> None:
-    trigger = one(BLOB | {"path": "%BOX%/{name}"}, BOX="recordings")
+def test_settings_in_a_path_are_replaced() -> None:
+    trigger = only_trigger(BLOB | {"path": "%BOX%/{name}"}, BOX="recordings")
     assert isinstance(trigger, BlobTrigger)
     assert trigger.container == "recordings"
 
 
 def test_a_missing_setting_in_a_path_stops_the_start() -> None:
-    with pytest.raises(HostError, match="set BOX"):
-        one(BLOB | {"path": "%BOX%/{name}"})
+    with pytest.raises(HostError, match="Set BOX"):
+        only_trigger(BLOB | {"path": "%BOX%/{name}"})
 
 
 @pytest.mark.parametrize(
-    ("bindings", "says"),
+    ("bindings", "message"),
     [
         ([BLOB | {"source": "EventGrid"}], "BLOB_TRIGGER_SOURCE=LogsAndContainerScan"),
         ([{"type": "httpTrigger", "name": "request"}], "no httpTrigger"),
         ([BLOB, {"type": "blob", "name": "container"}], "no other binding"),
     ],
 )
-def test_what_the_stand_in_does_not_have_is_refused(bindings: list[dict[str, Any]], says: str) -> None:
-    with pytest.raises(HostError, match=says):
-        one(*bindings)
+def test_unsupported_bindings_are_refused(bindings: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(HostError, match=message):
+        only_trigger(*bindings)
 
 
 @pytest.mark.parametrize(
-    ("template", "name", "found"),
+    ("template", "name", "groups"),
     [
         ("{name}", "fr-FR/a b.wav", {"name": "fr-FR/a b.wav"}),
         ("{name}.wav", "a.wav", {"name": "a"}),
@@ -62,9 +62,9 @@ def test_what_the_stand_in_does_not_have_is_refused(bindings: list[dict[str, Any
         ("{name}", "two\nlines", {"name": "two\nlines"}),
     ],
 )
-def test_a_pattern_matches_names(template: str, name: str, found: dict[str, str] | None) -> None:
+def test_a_pattern_matches_names(template: str, name: str, groups: dict[str, str] | None) -> None:
     match = blob_pattern(template).fullmatch(name)
-    assert (match.groupdict() if match else None) == found
+    assert (match.groupdict() if match else None) == groups
 
 
 def test_host_json_sets_the_limits(tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ def test_host_json_sets_the_limits(tmp_path: Path) -> None:
     queues = {"batchSize": 1, "maxDequeueCount": 4, "visibilityTimeout": "00:01:30"}
     (tmp_path / "host.json").write_text(json.dumps({"extensions": {"blobs": blobs, "queues": queues}}))
     assert Limits.read(tmp_path) == Limits(
-        blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4, queue_wait=90
+        blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4, queue_retry_delay=90
     )
 
 
-def test_without_limits_the_real_hosts_defaults_hold(tmp_path: Path) -> None:
+def test_without_limits_the_real_hosts_defaults_apply(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     limits = Limits.read(tmp_path)
-    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_wait) == (5, 5, 16, 0)
+    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_retry_delay) == (5, 5, 16, 0)
     assert limits.blob_parallel % 8 == 0

@@ -1,4 +1,4 @@
-"""Core Tools, played by a script: what it is given, when it counts as up, how it ends."""
+"""The Core Tools host, with a script in place of `func`."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from local.host import CoreToolsHost, HostError
 from local.host.coretools import find_func
-from tests.local.host_app import alive, eventually
+from tests.support.processes import alive, eventually
 
 FUNC = f"""#!{sys.executable}
 import http.server, json, os, sys
@@ -18,9 +18,9 @@ if sys.argv[1:] == ["--version"]:
     sys.exit()
 if os.path.exists("broken"):
     sys.exit("Port is no good")
-noted = {{name: os.environ.get(name) for name in ("AudioStorage", "FUNCTIONS_WORKER_RUNTIME", "VIRTUAL_ENV")}}
-with open("noted.json", "w") as file:
-    json.dump({{"pid": os.getpid(), "command": sys.argv[1:3], **noted}}, file)
+recorded = {{name: os.environ.get(name) for name in ("AudioStorage", "FUNCTIONS_WORKER_RUNTIME", "VIRTUAL_ENV")}}
+with open("recorded.json", "w") as file:
+    json.dump({{"pid": os.getpid(), "command": sys.argv[1:3], **recorded}}, file)
 
 class Status(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -46,26 +46,26 @@ def host(func: str, app: Path) -> CoreToolsHost:
     return CoreToolsHost(func, app, Path("/venv/bin/python"), {**os.environ, "AudioStorage": "a connection"})
 
 
-def test_it_is_found_where_it_runs(func: str) -> None:
+def test_a_func_that_runs_is_found(func: str) -> None:
     assert find_func() == func
 
 
-def test_a_func_that_does_not_run_is_passed_over(func: str) -> None:
+def test_a_func_that_does_not_run_is_skipped(func: str) -> None:
     Path(func).write_text("#!/bin/sh\nexit 1\n")
     assert find_func() is None
 
 
-def test_it_gets_the_settings_and_ends_with_the_host(func: str, tmp_path: Path) -> None:
+def test_func_gets_the_settings_and_ends_with_the_host(func: str, tmp_path: Path) -> None:
     with host(func, tmp_path):
-        noted = json.loads((tmp_path / "noted.json").read_text())
-        assert alive(noted["pid"])
-    eventually(lambda: not alive(noted["pid"]))
-    assert noted["command"] == ["start", "--port"]
-    assert (noted["AudioStorage"], noted["FUNCTIONS_WORKER_RUNTIME"]) == ("a connection", "python")
-    assert noted["VIRTUAL_ENV"] == "/venv"
+        recorded = json.loads((tmp_path / "recorded.json").read_text())
+        assert alive(recorded["pid"])
+    eventually(lambda: not alive(recorded["pid"]))
+    assert recorded["command"] == ["start", "--port"]
+    assert (recorded["AudioStorage"], recorded["FUNCTIONS_WORKER_RUNTIME"]) == ("a connection", "python")
+    assert recorded["VIRTUAL_ENV"] == "/venv"
 
 
-def test_one_that_does_not_come_up_is_told(func: str, tmp_path: Path) -> None:
+def test_a_func_that_does_not_come_up_shows_its_last_output(func: str, tmp_path: Path) -> None:
     (tmp_path / "broken").touch()
     with pytest.raises(HostError, match="Port is no good"), host(func, tmp_path):
         pass

@@ -1,10 +1,9 @@
-"""A tiny function app for the stand-in host's tests, and a view of what it was called with."""
+"""A small function app for the tests of the stand-in host. It records its calls."""
 
 import base64
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from azure.storage.queue import QueueClient
 
 from local.azurite import Azurite
 from local.host.standin import StandInHost
-from local.tools import child_environment
+from tests.support.processes import bare_environment
 
 SOURCE = """
 import json, os, pathlib, time
@@ -26,7 +25,7 @@ import azurefunctions.extensions.bindings.blob as blob
 app = func.FunctionApp()
 
 
-def note(kind, what):
+def record(kind, what):
     with open(os.environ["CALLS"], "a") as calls:
         calls.write(json.dumps([kind, what, time.time()]) + "\\n")
 
@@ -36,31 +35,31 @@ def note(kind, what):
 def take(upload: blob.BlobClient) -> None:
     name = upload.blob_name
     print("a print must not disturb the protocol")
-    note("begin", name)
+    record("begin", name)
     if "crash-once" in name and not os.path.exists(os.environ["CALLS"] + ".crashed"):
         pathlib.Path(os.environ["CALLS"] + ".crashed").touch()
         os._exit(3)
     if "crash-always" in name:
         os._exit(3)
     if "fail" in name:
-        raise ValueError("this upload is not to my liking")
+        raise ValueError("this upload cannot be used")
     if "slow" in name:
         time.sleep(float(os.environ["SLOW_SECONDS"]))
-    note("end", name)
+    record("end", name)
 
 
 @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="AudioStorage")
-def told(message: func.QueueMessage) -> None:
+def receive(message: func.QueueMessage) -> None:
     text = message.get_body().decode()
-    note("message", [text, message.dequeue_count])
+    record("message", [text, message.dequeue_count])
     if "fail" in text:
-        raise ValueError("this message is not to my liking")
+        raise ValueError("this message cannot be used")
 """
 
 
 @dataclass
 class HostApp:
-    """One test's app: a folder, a container and a queue of its own, and the calls that its functions noted."""
+    """A function app for one test, with its own folder, container and queue."""
 
     folder: Path
     storage: Azurite
@@ -68,27 +67,27 @@ class HostApp:
 
     def __post_init__(self) -> None:
         (self.folder / "function_app.py").write_text(SOURCE)
-        self.limits(parallel=16)
+        self.set_parallel(16)
         with BlobServiceClient.from_connection_string(self.storage.connection_string) as blobs:
             blobs.create_container(self.name)
 
-    def limits(self, parallel: int) -> None:
+    def set_parallel(self, parallel: int) -> None:
         blobs = {"maxDegreeOfParallelism": parallel, "poisonBlobThreshold": 5}
         (self.folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"blobs": blobs}}))
 
     @contextmanager
-    def host(self, python: Path, mode: str, slow_seconds: float = 1.0) -> Iterator[StandInHost]:
+    def host(self, python: Path, slow_seconds: float = 1.0) -> Iterator[StandInHost]:
         connection = self.storage.connection_string
         settings = {
             **bare_environment(),
             "AudioStorage": connection,
             "AzureWebJobsStorage": connection,
             "INBOX": self.name,
-            "QUEUE": f"{self.name}-told",
+            "QUEUE": self.queue_name,
             "CALLS": str(self.folder / "calls"),
             "SLOW_SECONDS": str(slow_seconds),
         }
-        with StandInHost(self.folder, python, mode, settings) as host:
+        with StandInHost(self.folder, python, settings) as host:
             yield host
 
     def container(self) -> ContainerClient:
@@ -99,51 +98,35 @@ class HostApp:
             for name in names:
                 container.upload_blob(name, uuid.uuid4().bytes, overwrite=True)
 
-    def queue(self, name: str) -> QueueClient:
+    @property
+    def queue_name(self) -> str:
+        return f"{self.name}-messages"
+
+    def queue(self, name: str = "") -> QueueClient:
+        """Return a client of a queue, by default of the one that the app watches."""
+        name = name or self.queue_name
         return QueueClient.from_connection_string(self.storage.connection_string, name)
 
     def calls(self, kind: str = "begin") -> list[Any]:
+        """Return the recorded names (or messages) of one kind: `begin`, `end` or `message`."""
         calls = self.folder / "calls"
         lines = calls.read_text().splitlines() if calls.exists() else []
-        return [what for noted, what, _ in map(json.loads, lines) if noted == kind]
+        return [what for recorded, what, _ in map(json.loads, lines) if recorded == kind]
 
     def was_called(self, times: int) -> bool:
-        """Whether the blob function began that often."""
+        """Tell whether the blob function was called that often."""
         return len(self.calls()) == times
 
     def spans(self) -> list[tuple[float, float]]:
-        """When each call began and ended."""
-        noted = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
-        ends = {what: when for kind, what, when in noted if kind == "end"}
-        return [(when, ends[what]) for kind, what, when in noted if kind == "begin"]
+        """Return when each call began and ended."""
+        calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
+        ends = {what: when for kind, what, when in calls if kind == "end"}
+        return [(when, ends[what]) for kind, what, when in calls if kind == "begin"]
 
     def messages(self, queue: str) -> list[Any]:
-        """What is on a queue, decoded; nothing where there is no such queue."""
+        """Return a queue's messages, decoded; none if there is no such queue."""
         with self.queue(queue) as client:
             try:
                 return [json.loads(base64.b64decode(m.content)) for m in client.peek_messages(max_messages=32)]
             except ResourceNotFoundError:
                 return []
-
-
-def bare_environment() -> dict[str, str]:
-    """Ours, without any setting that would lead away from this machine."""
-    ours = ("AZURE_", "SPEECH_", "AUDIO", "Audio", "TRANSCRIPT_", "MAX_", "LOCAL_", "BLOB_", "AzureWebJobs")
-    return {name: value for name, value in child_environment().items() if not name.startswith(ours)}
-
-
-def eventually(true: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Fails where it does not become true in time."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.05)
-
-
-def alive(pid: int) -> bool:
-    """Whether that process is there and no zombie."""
-    status = Path(f"/proc/{pid}/stat")
-    try:
-        return status.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
