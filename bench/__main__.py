@@ -32,7 +32,7 @@ def main() -> None:
     say()
     report.write(measured, time.monotonic() - started)
     missed = sum(not row.met for row in measured)
-    say(f"{report.machine()}. Limits missed: {missed}. docs/performance.md has the reasons.")
+    say(f"{report.machine()}. Targets missed: {missed}. docs/performance.md has the reasons.")
 
 
 if __name__ == "__main__":

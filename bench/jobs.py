@@ -114,7 +114,7 @@ def connections(environment: Environment) -> Row:
 
 
 def ten_minutes(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
-    for what, pcm, limit in (
+    for what, pcm, target in (
         ("ten-minute recording, 1 s + 0.1 × audio an answer, 8 in flight", talk(10 * MINUTE).pcm, 1.1),
         ("the same where nobody pauses (clips of a minute)", without_pauses(10 * MINUTE), None),
     ):
@@ -132,7 +132,7 @@ def ten_minutes(environment: Environment, service: SpeechProcess) -> Iterator[Ro
             f"{least:.2f} s",
             [seconds / least],
             "×",
-            limit,
+            target,
         )
 
 

@@ -20,7 +20,7 @@ COLUMNS = {
     "theirs": 10,
     "median": 12,
     "middle half": 15,
-    "limit": 8,
+    "target": 8,
     "": 6,
 }
 
@@ -33,12 +33,12 @@ def table(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[list[str]]:
     low, high = row.spread
     spread = f"{figure(low)} to {figure(high)}" if len(row.runs) > 1 else "one run"
-    cells = [row.what, row.compared_with, row.ours, row.theirs, f"{figure(row.value)} {row.unit}", spread, _limit(row)]
+    cells = [row.what, row.compared_with, row.ours, row.theirs, f"{figure(row.value)} {row.unit}", spread, _target(row)]
     return [textwrap.wrap(cell, width) for cell, width in zip([*cells, row.verdict], COLUMNS.values(), strict=True)]
 
 
-def _limit(row: Row) -> str:
-    return "" if row.limit is None else f"{'≥' if row.at_least else '≤'} {row.limit:g}"
+def _target(row: Row) -> str:
+    return "" if row.target is None else f"{'≥' if row.at_least else '≤'} {row.target:g}"
 
 
 def _line(cells: Sequence[Sequence[str]]) -> str:
@@ -81,30 +81,30 @@ def _result(row: Row) -> dict[str, object]:
         "unit": row.unit.strip(),
         "median": round(row.value, 4),
         "runs": [round(run, 4) for run in row.runs],
-        "limit": row.limit,
+        "target": row.target,
         "atLeast": row.at_least,
         "verdict": row.verdict,
     }
 
 
 def chart(rows: Sequence[Row], file: Path) -> None:
-    """Draw each measured value as a share of its limit. Bars that end left of the line are within it."""
+    """Draw each measured value as a share of its target. Bars that end left of the line are within it."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown = [(row, share) for row in rows if (share := row.share_of_limit) is not None][::-1]
+    shown = [(row, share) for row in rows if (share := row.share_of_target) is not None][::-1]
     canvas, axes = plt.subplots(figsize=(11, 0.42 * len(shown) + 1.4), layout="constrained")
     colours = ["#2a7f62" if row.met else "#c0392b" for row, _ in shown]
     axes.barh([row.what for row, _ in shown], [share for _, share in shown], color=colours, height=0.62)
     axes.axvline(1, color="#222222", linewidth=1.2)
     for position, (row, share) in enumerate(shown):
-        text = f" {figure(row.value)} {row.unit.strip()} (limit {_limit(row)})"
+        text = f" {figure(row.value)} {row.unit.strip()} (target {_target(row)})"
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
         axes.text(share, position, text, va="center", fontsize=8, bbox=box)
     axes.set_xlim(0, max(1.35, *(share * 1.3 for _, share in shown)))
-    axes.set_xlabel("share of the limit: less is better, 1 is just met")
+    axes.set_xlabel("share of the target: less is better, 1 is just met")
     axes.tick_params(axis="y", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     canvas.savefig(file, dpi=110)

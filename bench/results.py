@@ -9,7 +9,7 @@ from statistics import median
 class Row:
     """One measured figure.
 
-    runs: the figure of each run; the median counts. unit: its unit. limit: what the median must not exceed, or with
+    runs: the figure of each run; the median counts. unit: its unit. target: what the median must not exceed, or with
     `at_least` not fall below; None if the figure is only for information. ours, theirs: its two sides, in words.
     """
 
@@ -19,7 +19,7 @@ class Row:
     theirs: str
     runs: Sequence[float]
     unit: str
-    limit: float | None = None
+    target: float | None = None
     at_least: bool = False
 
     @property
@@ -34,20 +34,20 @@ class Row:
 
     @property
     def met(self) -> bool:
-        if self.limit is None:
+        if self.target is None:
             return True
-        return self.value >= self.limit if self.at_least else self.value <= self.limit
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
     @property
     def verdict(self) -> str:
-        return "" if self.limit is None else "ok" if self.met else "missed"
+        return "" if self.target is None else "ok" if self.met else "missed"
 
     @property
-    def share_of_limit(self) -> float | None:
-        """Return how much of the limit is used: 1 is just met, less is better."""
-        if self.limit is None or not self.value:
+    def share_of_target(self) -> float | None:
+        """Return how much of the target is used: 1 is just met, less is better."""
+        if self.target is None or not self.value:
             return None
-        return self.limit / self.value if self.at_least else self.value / self.limit
+        return self.target / self.value if self.at_least else self.value / self.target
 
 
 def figure(value: float) -> str:
