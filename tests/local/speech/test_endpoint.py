@@ -110,7 +110,7 @@ def test_stop_ends_idle_connections_and_waits_and_leaves_no_thread(post: Post) -
     endpoint = SpeechEndpoint(Script(HELLO_WORLD), latency=lambda seconds: 60.0)
     endpoint.start()
     with (
-        socket.create_connection(("127.0.0.1", int(endpoint.url.rpartition(":")[2])), timeout=5) as idle,
+        socket.create_connection(("127.0.0.1", endpoint.port), timeout=5) as idle,
         ThreadPoolExecutor(1) as pool,
     ):
         waiting = pool.submit(post, endpoint=endpoint)

@@ -29,7 +29,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def connect(endpoint: SpeechEndpoint, tls: ssl.SSLContext | None = None) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", int(endpoint.url.rpartition(":")[2])), timeout=5)
+    client = socket.create_connection(("127.0.0.1", endpoint.port), timeout=5)
     if tls is None:
         return client
     return tls.wrap_socket(client, server_hostname="localhost", suppress_ragged_eofs=False)

@@ -13,7 +13,7 @@ def test_connections_are_kept_alive(speech: SpeechEndpoint, post: Post) -> None:
 
 
 def test_a_client_that_waits_for_100_continue_gets_it(speech: SpeechEndpoint) -> None:
-    port = int(speech.url.rpartition(":")[2])
+    port = speech.port
     body = wav(tone(0.1))
     head = (
         f"POST {PATH}?language=en-US HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
@@ -38,13 +38,13 @@ def test_an_endless_head_is_refused(post: Post) -> None:
 
 
 def test_bytes_that_are_not_http_are_refused(speech: SpeechEndpoint) -> None:
-    with socket.create_connection(("127.0.0.1", int(speech.url.rpartition(":")[2])), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", speech.port), timeout=5) as client:
         client.sendall(b"good morning\r\n\r\n")
         assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_client_that_vanishes_does_no_harm(speech: SpeechEndpoint, post: Post) -> None:
     head = f"POST {PATH}?language=en-US HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
-    with socket.create_connection(("127.0.0.1", int(speech.url.rpartition(":")[2])), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", speech.port), timeout=5) as client:
         client.sendall(f"{head}Ocp-Apim-Subscription-Key: local-key\r\n\r\n5\r\nhe".encode())
     assert post().status_code == 200
