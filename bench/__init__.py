@@ -1,1 +1,1 @@
-"""What it costs to do what we do: `make bench`. Never deployed, and nothing here is a test."""
+"""Speed, memory and cost: `make bench`. Nothing here is deployed, and nothing here is a test."""

@@ -1,4 +1,4 @@
-"""`make bench`: everything in one run, side by side, printed as one table and kept in `docs/`."""
+"""`make bench`: measures everything in one run, prints one table and stores it in `docs/`."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ def rows() -> Iterator[Row]:
 
 
 def main() -> None:
-    logging.disable()  # the jobs' own lines
+    logging.disable()  # the jobs log each upload
     recordings.prepare()
-    say("Measuring (about four minutes; the quieter the machine, the truer the numbers) …")
+    say("Measuring (about four minutes; the quieter the machine, the better the numbers) …")
     started, measured = time.monotonic(), []
     for row in rows():
         measured.append(row)
@@ -30,9 +30,9 @@ def main() -> None:
     say()
     say(report.table(measured))
     say()
-    report.keep(measured, time.monotonic() - started)
+    report.write(measured, time.monotonic() - started)
     missed = sum(not row.met for row in measured)
-    say(f"{report.machine()}. Bars missed: {missed}. docs/performance.md has the reasons.")
+    say(f"{report.machine()}. Targets missed: {missed}. docs/performance.md has the reasons.")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
-"""Processes to measure, or to keep out of what is measured."""
+"""Child processes: programs to measure, and a Speech stand-in that must not be measured."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 
-from bench.service import Request
+from local.speech.process import SpeechProcess, speech_process
 from local.tools import LOCAL, PROJECT, child_environment
 
 WORK = LOCAL / "bench"
@@ -21,14 +20,14 @@ KEY = "0123456789abcdef0123456789abcdef"
 
 @dataclass(frozen=True)
 class Ended:
-    """What a child wrote, and the CPU time it took with all its own children."""
+    """The output of a program, and the CPU time that it and its own children took."""
 
     output: bytes
     cpu_seconds: float
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str] | None = None) -> Ended:
-    """Runs a program to its end. CalledProcessError: it failed."""
+    """Run a program to its end. Raises CalledProcessError if it fails."""
     with subprocess.Popen(
         arguments, env={**child_environment(), **(environment or {})}, cwd=PROJECT, stdout=subprocess.PIPE
     ) as child:
@@ -45,64 +44,45 @@ def python(*arguments: str, environment: Mapping[str, str] | None = None) -> End
     return run([sys.executable, *arguments], environment)
 
 
-class Service:
-    """A running `bench.service`."""
+@dataclass(frozen=True)
+class Latency:
+    """The time of the service's answer: `fixed` seconds, and `share` seconds per second of audio."""
 
-    def __init__(self, process: "subprocess.Popen[str]", *, tls: bool) -> None:
-        self._process = process
-        self.port = int(self._line())
-        self.url = f"https://localhost:{self.port}" if tls else f"http://127.0.0.1:{self.port}"
+    fixed: float = 0.0
+    share: float = 0.0
 
-    def requests(self) -> list[Request]:
-        """All it was ever sent, in the order of its answers."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("report\n")
-        self._process.stdin.flush()
-        return [Request(**request) for request in json.loads(self._line())]
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline()
+    def of(self, audio_seconds: float) -> float:
+        return self.fixed + self.share * audio_seconds
 
 
-@contextmanager
-def service(fixed: float = 0.0, share: float = 0.0, *, tls: bool = False) -> Iterator[Service]:
-    """One that answers after `fixed` seconds and `share` seconds for each second of audio."""
-    options = [f"--fixed={fixed}", f"--share={share}", *([f"--certificate={certificate()}"] if tls else [])]
-    with subprocess.Popen(
-        [sys.executable, "-m", "bench.service", *options],
-        cwd=PROJECT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield Service(process, tls=tls)
-        finally:
-            process.terminate()
+def speech_service(latency: Latency, *, tls: bool = False) -> AbstractContextManager[SpeechProcess]:
+    """Run a stand-in of the Speech service that takes the benchmark's key."""
+    return speech_process(
+        KEY, fixed=latency.fixed, share=latency.share, certificate=localhost_certificate() if tls else None
+    )
 
 
-def certificate() -> Path:
-    """Key and certificate of `localhost`, by an authority that `authority()` holds; made where they are not there."""
+def localhost_certificate() -> Path:
+    """Return the file with key and certificate of `localhost`. Make it, and its authority, if it is missing."""
     file = WORK / "localhost.pem"
     if not file.exists():
         WORK.mkdir(parents=True, exist_ok=True)
         ca = trustme.CA()
-        ca.cert_pem.write_to_path(authority())
+        ca.cert_pem.write_to_path(authority_file())
         ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(file)
     return file
 
 
-def authority() -> Path:
+def authority_file() -> Path:
     return WORK / "ca.pem"
 
 
 def speech_settings(url: str) -> dict[str, str]:
-    """For a process that sends clips to such a service."""
+    """Return the app settings of a process that sends clips to this URL."""
     settings = {
         "AZURE_SPEECH_ENDPOINT": url,
         "AZURE_SPEECH_KEY": KEY,
         "AudioStorage__blobServiceUri": NO_STORAGE,
         "AudioStorage__queueServiceUri": NO_STORAGE,
     }
-    return settings | ({"REQUESTS_CA_BUNDLE": str(authority())} if url.startswith("https") else {})
+    return settings | ({"REQUESTS_CA_BUNDLE": str(authority_file())} if url.startswith("https") else {})

@@ -1,22 +1,22 @@
-"""What a thousand recordings of a minute cost: figures measured here, and list prices."""
+"""The cost of a thousand recordings of a minute, from measured figures and list prices."""
 
 import time
 
-from bench.children import service
-from bench.environment import Watched, environment
+from bench.children import speech_service
+from bench.environment import Environment, NetworkCounter
+from bench.jobs import TYPICAL
 from bench.recordings import MINUTE, wav, without_pauses
 from bench.results import Row
-from bench.service import BYTES_PER_SECOND
 from local.azurite import Azurite
 from local.progress import say
+from transcription.audio.pcm import BYTES_PER_SECOND
 
 RECORDINGS = 1000
-MODEL = (1.0, 0.1)  # what an answer takes: seconds, and seconds for each second of audio
 INSTANCE_GB = 2.0  # 2,048 MB, the default
 
 # USD, without the free grants. From public pages of the dates shown, not from an invoice.
 SPEECH_HOUR = 1.00  # S0
-GB_SECOND = 0.000026  # Flex Consumption, on demand; what it takes for each execution was not found
+GB_SECOND = 0.000026  # Flex Consumption, on demand; its price per execution was not found
 READ = 0.004 / 1e4  # hot tier, locally redundant; also for other operations than writes
 WRITE = 0.05 / 1e4
 GB_MONTH = 0.0184
@@ -29,24 +29,27 @@ EVENTS_SOURCE = "0.60 a million (Microsoft's Q&A, undated)"
 
 
 def rows(azurite: Azurite) -> list[Row]:
-    """The dearest case: one instance for each recording (those that are shared divide the GB-seconds), and nothing but
-    speech in it. What the host itself asks of storage (its queue, its leases) is not measured here.
+    """Calculate the most expensive case: one instance per recording, with nothing but speech in it.
+
+    Recordings that share an instance divide its GB-seconds. The host's own use of storage (its queue, its leases) is
+    not measured here.
     """
     say("  the cost of a thousand recordings of a minute")
-    with service(*MODEL) as slow, environment(azurite, slow) as there:
-        there.upload("minute.wav", wav(without_pauses(MINUTE)))
-        work = there.job()
-        storage, started = Watched(), time.perf_counter()
-        work.run(there.audio.container_name, "minute.wav")
-        seconds, reads, writes = time.perf_counter() - started, storage.reads, 1 + storage.writes  # one is the upload
-        there.check("minute.wav")
-        sent = there.document("minute.wav")["recognition"]["audioSecondsSent"]
-    stored = MINUTE * BYTES_PER_SECOND / 1e9
+    with speech_service(TYPICAL) as service, Environment.create(azurite, service) as environment:
+        environment.upload("minute.wav", wav(without_pauses(MINUTE)))
+        job = environment.new_job()
+        storage, started = NetworkCounter(), time.perf_counter()
+        job.run(environment.audio.container_name, "minute.wav")
+        seconds = time.perf_counter() - started
+        reads, writes = storage.reads, 1 + storage.writes  # the upload is a write too
+        environment.check("minute.wav")
+        sent = environment.document("minute.wav")["recognition"]["audioSecondsSent"]
+    stored_gb = MINUTE * BYTES_PER_SECOND / 1e9
     parts = {
         f"Speech ({sent:.1f} s sent each)": (sent / 3600 * SPEECH_HOUR, SPEECH_SOURCE),
         f"Functions ({seconds * INSTANCE_GB:.1f} GB-s each)": (seconds * INSTANCE_GB * GB_SECOND, FUNCTIONS_SOURCE),
         f"storage ({reads} reads, {writes} writes, a month of WAV each)": (
-            reads * READ + writes * WRITE + stored * GB_MONTH,
+            reads * READ + writes * WRITE + stored_gb * GB_MONTH,
             STORAGE_SOURCE,
         ),
         f"events ({EVENTS} each)": (EVENTS * EVENT, EVENTS_SOURCE),

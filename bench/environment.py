@@ -1,4 +1,4 @@
-"""Whole jobs: Azurite and a Speech service in processes of their own, uploads on one side, documents on the other."""
+"""An environment for whole jobs: containers on Azurite, and a Speech service in a process of its own."""
 
 import json
 import sys
@@ -11,25 +11,41 @@ from typing import Any
 
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from bench.children import Service, speech_settings
+from bench.children import speech_settings
 from local.azurite import Azurite
+from local.speech.process import SpeechProcess
 from transcription import job
 from transcription.clock import SystemClock
 from transcription.job import Job
 
-STORAGE_TIMEOUT = 60  # seconds to hand over a large upload
+STORAGE_TIMEOUT = 60  # seconds; large uploads need them
 
 
 @dataclass
 class Environment:
-    """Both containers, and the settings that lead to them and to the Speech service."""
+    """Both containers, and the app settings that name them and the Speech service."""
 
     audio: ContainerClient
     transcripts: ContainerClient
-    environ: dict[str, str] = field(repr=False)
+    settings: dict[str, str] = field(repr=False)
 
-    def job(self, **settings: str) -> Job:
-        return job.build({**self.environ, **settings}, SystemClock())
+    @classmethod
+    @contextmanager
+    def create(cls, azurite: Azurite, service: SpeechProcess) -> Iterator["Environment"]:
+        """Create an environment with new containers, and delete them at the end."""
+        tag = uuid.uuid4().hex[:12]
+        names = {"AUDIO_CONTAINER": f"audio-{tag}", "TRANSCRIPT_CONTAINER": f"transcripts-{tag}"}
+        with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
+            audio, transcripts = (storage.create_container(name) for name in names.values())
+            settings = {**speech_settings(service.url), **names, "AudioStorage": azurite.connection_string}
+            try:
+                yield cls(audio, transcripts, settings)
+            finally:
+                audio.delete_container()
+                transcripts.delete_container()
+
+    def new_job(self, **settings: str) -> Job:
+        return job.build({**self.settings, **settings}, SystemClock())
 
     def upload(self, name: str, content: bytes) -> None:
         self.audio.upload_blob(name, content, connection_timeout=STORAGE_TIMEOUT)
@@ -38,7 +54,10 @@ class Environment:
         return json.loads(self.transcripts.download_blob(f"{name}.json").readall())
 
     def run(self, work: Job, name: str) -> float:
-        """Seconds that the job of this upload took. RuntimeError: it made no transcript."""
+        """Run the job of this upload, and return the seconds that it took.
+
+        Raises RuntimeError if it made no transcript.
+        """
         started = time.perf_counter()
         work.run(self.audio.container_name, name)
         seconds = time.perf_counter() - started
@@ -46,28 +65,14 @@ class Environment:
         return seconds
 
     def check(self, name: str) -> None:
-        """RuntimeError: there is no transcript, so that nothing was measured."""
+        """Raises RuntimeError if the upload has no transcript, because then its times mean nothing."""
         status = self.document(name)["status"]
         if status != "Succeeded":
-            raise RuntimeError(f"{name} ended as {status}: nothing is measured by that")
+            raise RuntimeError(f"{name} ended as {status}, so its times mean nothing")
 
 
-@contextmanager
-def environment(azurite: Azurite, service: Service) -> Iterator[Environment]:
-    tag = uuid.uuid4().hex[:12]
-    names = {"AUDIO_CONTAINER": f"audio-{tag}", "TRANSCRIPT_CONTAINER": f"transcripts-{tag}"}
-    with BlobServiceClient.from_connection_string(azurite.connection_string) as storage:
-        audio, transcripts = (storage.create_container(name) for name in names.values())
-        settings = {**speech_settings(service.url), **names, "AudioStorage": azurite.connection_string}
-        try:
-            yield Environment(audio, transcripts, settings)
-        finally:
-            audio.delete_container()
-            transcripts.delete_container()
-
-
-class Watched:
-    """Counts what this process does on the network, by the events that Python itself reports."""
+class NetworkCounter:
+    """Counts this process's connections and storage requests, by the audit events of Python."""
 
     def __init__(self) -> None:
         self.connections = 0

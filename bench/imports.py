@@ -1,4 +1,4 @@
-"""What a cold start imports."""
+"""The imports of a cold start."""
 
 import json
 from collections.abc import Iterator
@@ -12,20 +12,20 @@ PACKAGES = "azure.functions, requests, azure.storage.blob, azurefunctions.extens
 PROGRAM = """
 import json, sys, time, logging
 logging.disable()
-began = time.process_time()
+started = time.process_time()
 import {modules}
-print(json.dumps([time.process_time() - began, "av" in sys.modules]))
+print(json.dumps([time.process_time() - started, "av" in sys.modules]))
 """
 
 
 def rows() -> Iterator[Row]:
     say(f"  {PAIRS} imports each")
-    ours, theirs, loaded = [], [], False
+    ours, theirs, decoder_loaded = [], [], False
     for _ in range(PAIRS):
-        seconds, av = imported("function_app")
+        seconds, loaded = import_cost("function_app")
         ours.append(seconds)
-        loaded = loaded or av
-        theirs.append(imported(PACKAGES)[0])
+        decoder_loaded = decoder_loaded or loaded
+        theirs.append(import_cost(PACKAGES)[0])
     yield Row(
         "CPU to import function_app in a new process",
         "its four packages alone",
@@ -35,10 +35,11 @@ def rows() -> Iterator[Row]:
         "×",
         1.15,
     )
-    yield Row("modules of av that it imports", "–", "some" if loaded else "none", "", [float(loaded)], "", 0)
+    loaded_text = "some" if decoder_loaded else "none"
+    yield Row("modules of av that it imports", "–", loaded_text, "", [float(decoder_loaded)], "", 0)
 
 
-def imported(modules: str) -> tuple[float, bool]:
-    """CPU seconds, and whether the decoder was loaded too."""
-    seconds, av = json.loads(python("-c", PROGRAM.format(modules=modules)).output)
-    return seconds, av
+def import_cost(modules: str) -> tuple[float, bool]:
+    """Return the CPU seconds that these imports take, and whether they load the decoder."""
+    seconds, loaded = json.loads(python("-c", PROGRAM.format(modules=modules)).output)
+    return seconds, loaded

@@ -1,4 +1,4 @@
-"""Whole jobs on Azurite: one, many, long ones."""
+"""Whole jobs on Azurite: single ones, many at once, long ones."""
 
 import time
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from statistics import median
 import requests
 from azure.storage.blob import BlobServiceClient
 
-from bench.children import Service, python, service
-from bench.environment import Environment, Watched, environment
+from bench.children import KEY, Latency, python, speech_service
+from bench.environment import Environment, NetworkCounter
 from bench.recordings import (
     HOUR_MINUTES,
     LONG_MINUTES,
@@ -23,79 +23,89 @@ from bench.recordings import (
     without_pauses,
 )
 from bench.results import Row, milliseconds, ratios
+from bench.sender import HEADERS, RECOGNITION, WAV_HEADER_BYTES
 from local.azurite import Azurite
 from local.progress import say
+from local.speech import Received
+from local.speech.process import SpeechProcess
+from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
 from transcription.clips.cutting import CUTTING_DEFAULTS
 
-SERVICE_SECONDS = 0.2  # of a single job's answer; taken off again
+SERVICE_SECONDS = 0.2  # the service's time for a single job; subtracted from the result
 PAIRS = 21
-MODEL = (1.0, 0.1)  # what an answer takes: seconds, and seconds for each second of audio
+TYPICAL = Latency(fixed=1.0, share=0.1)
 IN_FLIGHT = 8
 UPLOADS, UPLOADS_IN_FLIGHT, UPLOAD_SECONDS, MANY_ROUNDS = 128, 64, 6.0, 3
 
 
 def rows(azurite: Azurite) -> Iterator[Row]:
-    with service(SERVICE_SECONDS) as quick, environment(azurite, quick) as there:
-        yield from single(there, quick)
-        yield connections(there)
-    with service(*MODEL) as slow, environment(azurite, slow) as there:
-        yield from ten_minutes(there, slow)
-    with service(1.0) as second, environment(azurite, second) as there:
-        yield many(there)
-    with service() as instant, environment(azurite, instant) as there:
-        yield first_clip(there, instant)
-        yield memory(there)
-        yield seconds_sent(there)
+    with speech_service(Latency(SERVICE_SECONDS)) as service, Environment.create(azurite, service) as environment:
+        yield from single(environment, service)
+        yield connections(environment)
+    with speech_service(TYPICAL) as service, Environment.create(azurite, service) as environment:
+        yield from ten_minutes(environment, service)
+    with speech_service(Latency(1.0)) as service, Environment.create(azurite, service) as environment:
+        yield many(environment)
+    with speech_service(Latency()) as service, Environment.create(azurite, service) as environment:
+        yield first_clip(environment, service)
+        yield memory(environment)
+        yield seconds_sent(environment)
 
 
-def single(there: Environment, quick: Service) -> Iterator[Row]:
-    """One minute's job after another, in turn with the same done straight."""
+def single(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
+    """Measure jobs of one minute, in turns with a straight implementation of the same."""
     content = wav(without_pauses(MINUTE))
-    work, straight = there.job(), Straight(there, quick)
+    job, straight = environment.new_job(), Straight(environment, service)
     ours, theirs = [], []
-    say(f"  {PAIRS} jobs of a minute, in turn with the same written straight")
+    say(f"  {PAIRS} jobs of a minute, in turns with the same written straight")
     for number in range(PAIRS + 1):
         for kind in ("ours", "straight"):
-            there.upload(f"{kind}-{number}.wav", content)
-        ours.append(there.run(work, f"ours-{number}.wav") - SERVICE_SECONDS)
+            environment.upload(f"{kind}-{number}.wav", content)
+        ours.append(environment.run(job, f"ours-{number}.wav") - SERVICE_SECONDS)
         theirs.append(straight.run(f"straight-{number}.wav") - SERVICE_SECONDS)
     ours, theirs = ours[1:], theirs[1:]  # the first ones open connections
-    against = "download, one POST, upload, written straight"
     what = "whole job, 60 s WAV on Azurite, beyond the service's own time"
+    against = "download, one POST, upload, written straight"
     yield Row(what, against, milliseconds(ours), milliseconds(theirs), ratios(ours, theirs), "×", 1.3)
     yield Row(f"{what}: median", "–", milliseconds(ours), "", [1000 * seconds for seconds in ours], "ms", 60)
 
 
 class Straight:
-    """The least that a transcript takes: no check, no cut, no retry, no condition; its connections are kept too."""
+    """The least work that makes a transcript: no checks, cuts, retries or conditions. It keeps its connections too."""
 
-    def __init__(self, there: Environment, quick: Service) -> None:
-        storage = BlobServiceClient.from_connection_string(there.environ["AudioStorage"])
-        self._audio = storage.get_container_client(there.audio.container_name)
-        self._transcripts = storage.get_container_client(there.transcripts.container_name)
-        self._session, self._url = requests.Session(), quick.url
+    def __init__(self, environment: Environment, service: SpeechProcess) -> None:
+        storage = BlobServiceClient.from_connection_string(environment.settings["AudioStorage"])
+        self._audio = storage.get_container_client(environment.audio.container_name)
+        self._transcripts = storage.get_container_client(environment.transcripts.container_name)
+        self._session = requests.Session()
+        self._session.headers.update({**HEADERS, "Ocp-Apim-Subscription-Key": KEY})
+        self._url = f"{service.url}{RECOGNITION}?language=en-US&format=detailed"
 
     def run(self, name: str) -> float:
+        """Transcribe one upload, and return the seconds that it took."""
         started = time.perf_counter()
         content = self._audio.download_blob(name).readall()
-        answer = self._session.post(self._url, data=content, timeout=60)
+        answer = self._session.post(self._url, data=iter([content]), timeout=60)  # an iterator is sent in chunks
         answer.raise_for_status()
         self._transcripts.upload_blob(f"{name}.json", answer.content)
         return time.perf_counter() - started
 
 
-def connections(there: Environment) -> Row:
-    """RuntimeError: none was counted for the first job, which cannot be."""
-    counted, work, content = Watched(), there.job(), wav(without_pauses(MINUTE))
-    there.upload("one.wav", content)
-    there.upload("two.wav", content)
+def connections(environment: Environment) -> Row:
+    """Count the connections that jobs open.
+
+    Raises RuntimeError if the first job opened none, because then the count is wrong.
+    """
+    counter, job, content = NetworkCounter(), environment.new_job(), wav(without_pauses(MINUTE))
+    environment.upload("one.wav", content)
+    environment.upload("two.wav", content)
     opened = []
     for name in ("one.wav", "two.wav"):
-        before = counted.connections
-        work.run(there.audio.container_name, name)
-        opened.append(counted.connections - before)
-        there.check(name)
+        before = counter.connections
+        job.run(environment.audio.container_name, name)
+        opened.append(counter.connections - before)
+        environment.check(name)
     first, second = opened
     if not first:
         raise RuntimeError("no connection was counted")
@@ -103,17 +113,17 @@ def connections(there: Environment) -> Row:
     return Row(what, "the first job", f"{second}", f"{first}", [second], "", 0)
 
 
-def ten_minutes(there: Environment, slow: Service) -> Iterator[Row]:
-    for what, pcm, bar in (
+def ten_minutes(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
+    for what, pcm, target in (
         ("ten-minute recording, 1 s + 0.1 × audio an answer, 8 in flight", talk(10 * MINUTE).pcm, 1.1),
         ("the same where nobody pauses (clips of a minute)", without_pauses(10 * MINUTE), None),
     ):
         say(f"  {what}")
         name = f"{len(what)}.wav"
-        there.upload(name, wav(pcm))
-        before = len(slow.requests())
-        seconds = there.run(there.job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{IN_FLIGHT}"), name)
-        waits = [request.waited for request in slow.requests()[before:]]
+        environment.upload(name, wav(pcm))
+        earlier = len(service.received())
+        seconds = environment.run(environment.new_job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{IN_FLIGHT}"), name)
+        waits = [TYPICAL.of(audio_seconds(request)) for request in service.received()[earlier:]]
         least = max(*waits, sum(waits) / IN_FLIGHT)
         yield Row(
             what,
@@ -122,26 +132,30 @@ def ten_minutes(there: Environment, slow: Service) -> Iterator[Row]:
             f"{least:.2f} s",
             [seconds / least],
             "×",
-            bar,
+            target,
         )
 
 
-def many(there: Environment) -> Row:
+def audio_seconds(request: Received) -> float:
+    return (request.size - WAV_HEADER_BYTES) / BYTES_PER_SECOND
+
+
+def many(environment: Environment) -> Row:
     content = wav(without_pauses(UPLOAD_SECONDS))
-    work = there.job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{UPLOADS_IN_FLIGHT}")
+    job = environment.new_job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{UPLOADS_IN_FLIGHT}")
     taken, cpu = [], []
     for number in range(MANY_ROUNDS):
         say(f"  {UPLOADS} uploads, {UPLOADS_IN_FLIGHT} in flight: {number + 1} of {MANY_ROUNDS}")
         names = [f"{number}-{upload}.wav" for upload in range(UPLOADS)]
         for name in names:
-            there.upload(name, content)
+            environment.upload(name, content)
         with ThreadPoolExecutor(UPLOADS) as pool:
             cpu_before, started = time.process_time(), time.perf_counter()
-            list(pool.map(partial(work.run, there.audio.container_name), names))
+            list(pool.map(partial(job.run, environment.audio.container_name), names))
             taken.append(time.perf_counter() - started)
             cpu.append((time.process_time() - cpu_before) / UPLOADS)
         for name in names:
-            there.check(name)
+            environment.check(name)
     ideal = UPLOADS / UPLOADS_IN_FLIGHT
     return Row(
         f"{UPLOADS} uploads, {UPLOADS_IN_FLIGHT} in flight, the service takes 1 s",
@@ -155,8 +169,8 @@ def many(there: Environment) -> Row:
     )
 
 
-def first_clip(there: Environment, instant: Service) -> Row:
-    """From the beginning of the job to the first byte of the first request; the decoder is loaded already."""
+def first_clip(environment: Environment, service: SpeechProcess) -> Row:
+    """Measure the time from the start of the job to its first request. The decoder is already loaded."""
     file = coded("m4a", HOUR_MINUTES)
     say("  one hour of m4a")
     started = time.perf_counter()
@@ -164,10 +178,10 @@ def first_clip(there: Environment, instant: Service) -> Row:
         for _ in open_recording(stream, file.stat().st_size).blocks():
             pass
     whole = time.perf_counter() - started
-    there.upload("hour.m4a", file.read_bytes())
-    before, started = len(instant.requests()), time.monotonic()
-    there.run(there.job(), "hour.m4a")
-    first = min(request.began for request in instant.requests()[before:]) - started
+    environment.upload("hour.m4a", file.read_bytes())
+    earlier, started = len(service.received()), time.monotonic()
+    environment.run(environment.new_job(), "hour.m4a")
+    first = min(request.started for request in service.received()[earlier:]) - started
     return Row(
         "one-hour m4a: time until the first clip is sent",
         "time to decode the whole file",
@@ -179,28 +193,28 @@ def first_clip(there: Environment, instant: Service) -> Row:
     )
 
 
-def memory(there: Environment) -> Row:
-    """Of a process that does one job."""
+def memory(environment: Environment) -> Row:
+    """Measure the peak memory of processes that run one job each."""
     peaks = []
     for minutes in (SHORT_MINUTES, LONG_MINUTES):
         say(f"  memory for {minutes:g} minutes")
         name = f"{minutes:g}.m4a"
-        there.upload(name, coded("m4a", minutes).read_bytes())
-        peak = python("-m", "bench.one_job", name, environment=there.environ).output
+        environment.upload(name, coded("m4a", minutes).read_bytes())
+        peak = python("-m", "bench.one_job", name, environment=environment.settings).output
         peaks.append(int(peak) / 1e6)
-        there.check(name)
+        environment.check(name)
     short, long = peaks
     what = "peak memory, 2 h m4a beyond that of a 2 min m4a"
     return Row(what, "the 2 min m4a", f"{long:.0f} MB", f"{short:.0f} MB", [long - short], "MB", 30)
 
 
-def seconds_sent(there: Environment) -> Row:
+def seconds_sent(environment: Environment) -> Row:
     recording = with_long_pauses(10 * MINUTE)
     pause = CUTTING_DEFAULTS.pause_seconds
     speech = sum(end - start for start, end in recording.runs(pause))
-    there.upload("pauses.wav", wav(recording.pcm))
-    there.run(there.job(), "pauses.wav")
-    sent = there.document("pauses.wav")["recognition"]["audioSecondsSent"]
+    environment.upload("pauses.wav", wav(recording.pcm))
+    environment.run(environment.new_job(), "pauses.wav")
+    sent = environment.document("pauses.wav")["recognition"]["audioSecondsSent"]
     return Row(
         "seconds sent for a recording with long pauses",
         f"seconds of speech in it, with pauses below {pause:g} s; the whole file has {recording.seconds:.0f}",

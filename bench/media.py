@@ -1,4 +1,4 @@
-"""What decoding and cutting cost, next to ffmpeg's command line."""
+"""The cost of decoding, next to ffmpeg's command line, and of cutting."""
 
 import time
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import imageio_ffmpeg
 from bench.children import run
 from bench.recordings import KINDS, MINUTE, coded, talk
 from bench.results import Row, milliseconds, ratios
-from bench.service import BYTES_PER_SECOND
 from local.progress import say
 from tests.support.transcribing import blocks
+from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
 from transcription.clips.cutting import cut
 
@@ -45,28 +45,28 @@ def decoding(kind: str) -> Row:
 
 
 def decode(file: Path) -> float:
-    """CPU seconds, in a process that has the decoder loaded."""
+    """Return the CPU seconds in a process that has loaded the decoder."""
     started = time.process_time()
     with file.open("rb") as stream:
         size = sum(map(len, open_recording(stream, file.stat().st_size).blocks()))
     taken = time.process_time() - started
-    expect_a_minute(size)
+    check_minute(size)
     return taken
 
 
 def decode_by_command(file: Path) -> float:
-    """CPU seconds of the process."""
-    to_samples = ["-ac", "1", "-ar", "16000", "-f", "s16le", "-"]
+    """Return the CPU seconds of the whole process."""
+    to_pcm = ["-ac", "1", "-ar", "16000", "-f", "s16le", "-"]
     quiet = ["-v", "error", "-nostdin", "-threads", "1"]
-    ended = run([imageio_ffmpeg.get_ffmpeg_exe(), *quiet, "-i", str(file), "-vn", *to_samples])
-    expect_a_minute(len(ended.output))
+    ended = run([imageio_ffmpeg.get_ffmpeg_exe(), *quiet, "-i", str(file), "-vn", *to_pcm])
+    check_minute(len(ended.output))
     return ended.cpu_seconds
 
 
-def expect_a_minute(size: int) -> None:
-    """RuntimeError: so many bytes of 16 kHz mono s16le are no minute, give or take what encoders add."""
+def check_minute(size: int) -> None:
+    """Raises RuntimeError if this number of bytes is not a minute of PCM. Encoders may add a little."""
     if abs(size / BYTES_PER_SECOND - MINUTE) > 0.5:
-        raise RuntimeError(f"{size} bytes of sound are no minute: nothing is measured by that")
+        raise RuntimeError(f"{size} bytes of sound are not a minute, so the times mean nothing")
 
 
 def cutting() -> Row:
@@ -77,6 +77,6 @@ def cutting() -> Row:
         started = time.process_time()
         clips = sum(1 for _ in cut(blocks(pcm)))
         taken.append(1000 * (time.process_time() - started) / CUT_MINUTES)
-        if clips < CUT_MINUTES:  # each is shorter than a minute
-            raise RuntimeError(f"{clips} clips cannot be all")
+        if clips < CUT_MINUTES:  # a clip is shorter than a minute
+            raise RuntimeError(f"{clips} clips are too few for {CUT_MINUTES} minutes")
     return Row("CPU to find the cuts, a minute", "–", f"{median(taken):.2f} ms", "", taken, "ms", 5)

@@ -1,4 +1,4 @@
-"""A process that does one job: `python -m bench.one_job NAME`. Prints the most memory that it had, in bytes."""
+"""A process that runs one job: `python -m bench.one_job NAME`. It prints its peak memory in bytes."""
 
 import os
 import re
@@ -10,11 +10,14 @@ from transcription import job
 
 
 def peak_bytes() -> int:
-    """Since the process began its program; what `getrusage` says on Linux includes its parent's at the fork."""
+    """Return the peak memory since this program began.
+
+    On Linux `getrusage` does not show it: its figure includes the parent's memory at the fork.
+    """
     if (status := Path("/proc/self/status")).exists():
-        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
-        assert found
-        return int(found[1]) * 1024
+        peak = re.search(r"VmHWM:\s+(\d+) kB", status.read_text())
+        assert peak
+        return int(peak[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -1,4 +1,7 @@
-"""Recordings to measure with, made once into the ignored folder `.local/bench` from the tests' spoken phrases."""
+"""Recordings to measure with, made of the tests' spoken phrases.
+
+Encoded ones are made once, in the ignored folder `.local/bench`.
+"""
 
 import io
 import wave
@@ -11,13 +14,14 @@ import numpy as np
 
 from bench.children import WORK
 from local.progress import step
-from tests.support.speech_corpus import SAMPLE_RATE, Recording, compose, continuous
+from tests.support.speech_corpus import Recording, compose, continuous
+from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
 MINUTE = 60.0
-SHORT_MINUTES, HOUR_MINUTES, LONG_MINUTES = 2.0, 60.0, 119.9  # the limit is 120, and encoders add some
+SHORT_MINUTES, HOUR_MINUTES, LONG_MINUTES = 2.0, 60.0, 119.9  # the limit is 120, and encoders add a little
 TALK = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.5)  # seconds of pause between phrases
-LONG_PAUSES = (0.2, 0.4, 0.7, 5.0, 10.0, 20.0)  # turns of a few phrases, and long silence between them
-PART_MINUTES = 10  # made at once and repeated in long recordings
+LONG_PAUSES = (0.2, 0.4, 0.7, 5.0, 10.0, 20.0)  # seconds; groups of phrases with long silence between them
+PART_MINUTES = 10  # long recordings repeat a part of this length
 PACKET = 1024  # samples
 
 KINDS = {
@@ -29,7 +33,7 @@ KINDS = {
 
 
 def prepare() -> None:
-    """Makes what takes long, ahead of all measuring."""
+    """Make the recordings that take long, before anything is measured."""
     for kind in KINDS:
         coded(kind, 1)
     for minutes in (SHORT_MINUTES, HOUR_MINUTES, LONG_MINUTES):
@@ -45,7 +49,7 @@ def with_long_pauses(seconds: float) -> Recording:
 
 
 def without_pauses(seconds: float) -> bytes:
-    """Speech in clips as long as they may be; up to 58 s of it are sent as one, a minute as two."""
+    """Return speech that is cut into the longest clips allowed: up to 58 s are one clip, a minute is two."""
     return continuous(seconds, seed=3).pcm
 
 
@@ -53,22 +57,22 @@ def wav(pcm: bytes) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
-        out.setsampwidth(2)
+        out.setsampwidth(SAMPLE_BYTES)
         out.setframerate(SAMPLE_RATE)
         out.writeframes(pcm)
     return file.getvalue()
 
 
 def coded(kind: str, minutes: float) -> Path:
-    """A recording of that kind and length, as a phone or a browser would make it."""
+    """Return the file of such a recording, as a phone or a browser would make it. Make it if it is missing."""
     container, codec, rate = KINDS[kind]
     file = WORK / f"{minutes:g}-minutes.{kind.split()[-1].lower()}"
     if not file.exists():
         WORK.mkdir(parents=True, exist_ok=True)
         part = file.with_suffix(".part")
-        with step(f"Making {minutes:g} minutes of {kind}", "a second for each minute, once"):
+        with step(f"Making {minutes:g} minutes of {kind}", "a second per minute, once"):
             _encode(part, container, codec, rate, minutes)
-        part.rename(file)  # so that an interrupted one is made again
+        part.rename(file)  # last, so that an interrupted one is made again
     return file
 
 
@@ -87,12 +91,12 @@ def _encode(file: Path, container: str, codec: str, rate: int, minutes: float) -
 
 def _frames(minutes: float) -> Iterator[av.AudioFrame | None]:
     samples = np.frombuffer(talk(min(minutes, PART_MINUTES) * MINUTE).pcm, "<i2")
-    wanted, at = round(minutes * MINUTE * SAMPLE_RATE), 0
-    while at < wanted:
-        first = at % len(samples)
-        piece = samples[first : first + min(SAMPLE_RATE, wanted - at)]
+    total, position = round(minutes * MINUTE * SAMPLE_RATE), 0
+    while position < total:
+        first = position % len(samples)
+        piece = samples[first : first + min(SAMPLE_RATE, total - position)]
         frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, at, Fraction(1, SAMPLE_RATE)
+        frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, position, Fraction(1, SAMPLE_RATE)
         yield frame
-        at += len(piece)
+        position += len(piece)
     yield None

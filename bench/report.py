@@ -1,4 +1,4 @@
-"""The table, the chart, and the last results on file."""
+"""The report: the table, the chart, and the file of the last results."""
 
 import json
 import os
@@ -13,7 +13,16 @@ from local.tools import PROJECT
 
 DOCS = PROJECT / "docs"
 JSON_FILE, CHART_FILE = DOCS / "performance.json", DOCS / "performance.png"
-COLUMNS = {"what": 50, "compared with": 34, "ours": 21, "theirs": 10, "median": 12, "middle half": 15, "bar": 8, "": 6}
+COLUMNS = {
+    "what": 50,
+    "compared with": 34,
+    "ours": 21,
+    "theirs": 10,
+    "median": 12,
+    "middle half": 15,
+    "target": 8,
+    "": 6,
+}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -24,13 +33,16 @@ def table(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[list[str]]:
     low, high = row.spread
     spread = f"{figure(low)} to {figure(high)}" if len(row.runs) > 1 else "one run"
-    bar = "" if row.bar is None else f"{'≥' if row.at_least else '≤'} {row.bar:g}"
-    cells = [row.what, row.compared_with, row.ours, row.theirs, f"{figure(row.value)} {row.unit}", spread, bar]
+    cells = [row.what, row.compared_with, row.ours, row.theirs, f"{figure(row.value)} {row.unit}", spread, _target(row)]
     return [textwrap.wrap(cell, width) for cell, width in zip([*cells, row.verdict], COLUMNS.values(), strict=True)]
 
 
+def _target(row: Row) -> str:
+    return "" if row.target is None else f"{'≥' if row.at_least else '≤'} {row.target:g}"
+
+
 def _line(cells: Sequence[Sequence[str]]) -> str:
-    """One row of the table, in as many lines as its longest cell needs."""
+    """Return one row of the table, with as many lines as its longest cell needs."""
     height = max(map(len, cells))
     lines = [[cell[n] if n < len(cell) else "" for cell in cells] for n in range(height)]
     return "\n".join(
@@ -47,8 +59,8 @@ def machine() -> str:
     )
 
 
-def keep(rows: Sequence[Row], seconds: float) -> None:
-    """Replaces the results of last time."""
+def write(rows: Sequence[Row], seconds: float) -> None:
+    """Replace the results of the last run."""
     DOCS.mkdir(exist_ok=True)
     results = {
         "measuredAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -69,32 +81,31 @@ def _result(row: Row) -> dict[str, object]:
         "unit": row.unit.strip(),
         "median": round(row.value, 4),
         "runs": [round(run, 4) for run in row.runs],
-        "bar": row.bar,
+        "target": row.target,
         "atLeast": row.at_least,
         "verdict": row.verdict,
     }
 
 
 def chart(rows: Sequence[Row], file: Path) -> None:
-    """Each measured value as a share of its bar: what ends left of the line is within it."""
+    """Draw each measured value as a share of its target. Bars that end left of the line are within it."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown = [(row, share) for row in rows if (share := row.share_of_bar) is not None][::-1]
-    figure_, axes = plt.subplots(figsize=(11, 0.42 * len(shown) + 1.4), layout="constrained")
+    shown = [(row, share) for row in rows if (share := row.share_of_target) is not None][::-1]
+    canvas, axes = plt.subplots(figsize=(11, 0.42 * len(shown) + 1.4), layout="constrained")
     colours = ["#2a7f62" if row.met else "#c0392b" for row, _ in shown]
     axes.barh([row.what for row, _ in shown], [share for _, share in shown], color=colours, height=0.62)
     axes.axvline(1, color="#222222", linewidth=1.2)
-    for place, (row, share) in enumerate(shown):
-        text = f" {figure(row.value)} {row.unit.strip()} (bar {'≥' if row.at_least else '≤'} {row.bar:g})"
-        axes.text(
-            share, place, text, va="center", fontsize=8, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}
-        )
+    for position, (row, share) in enumerate(shown):
+        text = f" {figure(row.value)} {row.unit.strip()} (target {_target(row)})"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        axes.text(share, position, text, va="center", fontsize=8, bbox=box)
     axes.set_xlim(0, max(1.35, *(share * 1.3 for _, share in shown)))
-    axes.set_xlabel("share of the bar: less is better, 1 is just met")
+    axes.set_xlabel("share of the target: less is better, 1 is just met")
     axes.tick_params(axis="y", labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure_.savefig(file, dpi=110)
-    plt.close(figure_)
+    canvas.savefig(file, dpi=110)
+    plt.close(canvas)

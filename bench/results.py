@@ -1,4 +1,4 @@
-"""One row of the table: what was measured, against what, and whether that is good enough."""
+"""One row of the table: what was measured, what it is compared with, and whether it is good enough."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,10 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Row:
-    """`runs` hold the figure that the bar is for, once for each run; the median counts. `ours` and `theirs` are what it
-    was made of, in words. No `bar`: there is only something to know.
+    """One measured figure.
+
+    runs: the figure of each run; the median counts. unit: its unit. target: what the median must not exceed, or with
+    `at_least` not fall below; None if the figure is only for information. ours, theirs: its two sides, in words.
     """
 
     what: str
@@ -17,7 +19,7 @@ class Row:
     theirs: str
     runs: Sequence[float]
     unit: str
-    bar: float | None = None
+    target: float | None = None
     at_least: bool = False
 
     @property
@@ -26,37 +28,38 @@ class Row:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Between which values the middle half of the runs lies."""
+        """Return the values between which the middle half of the runs is."""
         ordered = sorted(self.runs)
         return ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
 
     @property
     def met(self) -> bool:
-        if self.bar is None:
+        if self.target is None:
             return True
-        return self.value >= self.bar if self.at_least else self.value <= self.bar
+        return self.value >= self.target if self.at_least else self.value <= self.target
 
     @property
     def verdict(self) -> str:
-        return "" if self.bar is None else "ok" if self.met else "missed"
+        return "" if self.target is None else "ok" if self.met else "missed"
 
     @property
-    def share_of_bar(self) -> float | None:
-        """1 is just met, less is better."""
-        if self.bar is None or not self.value:
+    def share_of_target(self) -> float | None:
+        """Return how much of the target is used: 1 is just met, less is better."""
+        if self.target is None or not self.value:
             return None
-        return self.bar / self.value if self.at_least else self.value / self.bar
+        return self.target / self.value if self.at_least else self.value / self.target
 
 
 def figure(value: float) -> str:
-    """Three digits that tell something."""
+    """Return the value with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def milliseconds(seconds: Sequence[float]) -> str:
+    """Return the median, in milliseconds."""
     return f"{figure(1000 * median(seconds))} ms"
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Of pairs, measured one after the other: what slowed one of them down is likely to have slowed the other."""
-    return [one / other for one, other in zip(ours, theirs, strict=True)]
+    """Return the ratio of each pair. Both of a pair ran one after the other, so noise is likely to affect both."""
+    return [mine / other for mine, other in zip(ours, theirs, strict=True)]

@@ -1,4 +1,7 @@
-"""A process to be measured whole: `python -m bench.sender ours|sample URL FILE COUNT` sends one file many times."""
+"""A process that sends one file many times: `python -m bench.sender ours|sample URL FILE COUNT`.
+
+It is measured as a whole, so each way of sending imports only what it needs.
+"""
 
 import os
 import sys
@@ -9,10 +12,16 @@ from pathlib import Path
 RECOGNITION = "/speech/recognition/conversation/cognitiveservices/v1"
 SAMPLE_CHUNK_BYTES = 1024
 WAV_HEADER_BYTES = 44
+HEADERS = {
+    "Accept": "application/json",
+    "Content-Type": "audio/wav; codecs=audio/pcm; samplerate=16000",
+    "Transfer-Encoding": "chunked",
+    "Expect": "100-continue",
+}
 
 
 def send_ours(url: str, file: Path, count: int) -> None:
-    """As the product does; one clip after another."""
+    """Send the clips as the product does, one after another."""
     from transcription.clock import Budget, SystemClock
     from transcription.settings.app import Settings
     from transcription.speech.client import RecognitionOptions, SpeechClient
@@ -27,7 +36,7 @@ def send_ours(url: str, file: Path, count: int) -> None:
 
 
 def send_as_the_sample(url: str, file: Path, count: int) -> None:
-    """As the service's documentation shows it: a post for each file, in chunks of 1,024 bytes."""
+    """Send the clips as the service's documentation shows it: a post for each file, in chunks of 1,024 bytes."""
     import requests
 
     def chunks() -> Iterator[bytes]:
@@ -35,13 +44,7 @@ def send_as_the_sample(url: str, file: Path, count: int) -> None:
             while chunk := audio.read(SAMPLE_CHUNK_BYTES):
                 yield chunk
 
-    headers = {
-        "Accept": "application/json",
-        "Ocp-Apim-Subscription-Key": os.environ["AZURE_SPEECH_KEY"],
-        "Content-Type": "audio/wav; codecs=audio/pcm; samplerate=16000",
-        "Transfer-Encoding": "chunked",
-        "Expect": "100-continue",
-    }
+    headers = {**HEADERS, "Ocp-Apim-Subscription-Key": os.environ["AZURE_SPEECH_KEY"]}
     query = {"language": "en-US", "format": "detailed"}
     for _ in range(count):
         query["X-ConnectionId"] = uuid.uuid4().hex

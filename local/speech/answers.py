@@ -1,7 +1,7 @@
-"""What the service would say: words in, its JSON out.
+"""The service's answers: words in, JSON out.
 
-Shapes and statuses from the service's documentation; stopping at the first pause of about a second, and giving up on
-leading silence, from its users' reports. Confidence is a constant: pocketsphinx's own means nothing.
+Shapes and statuses are from the service's documentation. That it stops at the first pause of about a second, and after
+leading silence, is from its users' reports. Confidence is a constant, because pocketsphinx's own means nothing.
 """
 
 import json
@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 from local.speech.assessment import Assessment
-from local.speech.recognizer import BYTES_PER_SECOND, Word, has_sound
+from local.speech.recognizer import Word, has_sound
+from transcription.audio.pcm import BYTES_PER_SECOND
 
 TICKS_PER_SECOND = 10_000_000
 INITIAL_SILENCE_SECONDS = 5.0
@@ -23,7 +24,7 @@ PROFANITIES = frozenset({"arse", "ass", "asshole", "bastard", "bitch", "crap", "
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer; the framing headers are the connection's business."""
+    """One HTTP answer. The connection adds the headers that frame it."""
 
     status: int
     body: bytes = b""
@@ -31,13 +32,14 @@ class Answer:
 
     @classmethod
     def document(cls, document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> "Answer":
+        """Return an answer with a JSON document."""
         body = json.dumps(document, ensure_ascii=False).encode()
         return cls(status, body, {"Content-Type": JSON_TYPE, **(headers or {})})
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a recognition is to be answered: what its query asked for, and how this endpoint writes ticks."""
+    """The form of a recognition's answer, as its query and the endpoint's options ask for it."""
 
     detailed: bool
     profanity: str
@@ -54,12 +56,13 @@ class Style:
         return cls(detailed, query.get("profanity", "masked"), word_times, ticks_as_strings, assessment)
 
     def times(self, start: float, duration: float) -> dict[str, int | str]:
+        """Return both times, given in seconds, as the fields of an answer."""
         ticks = {"Offset": round(start * TICKS_PER_SECOND), "Duration": round(duration * TICKS_PER_SECOND)}
         return {name: str(value) for name, value in ticks.items()} if self.ticks_as_strings else dict(ticks)
 
 
 def up_to_pause(words: Sequence[Word], pause_seconds: float) -> list[Word]:
-    """The words before the first pause: what comes after it the service leaves out, and says Success."""
+    """Return the words before the first pause. The service leaves out what follows, and still says Success."""
     for count, (word, following) in enumerate(pairwise(words), start=1):
         if following.start - word.end >= pause_seconds:
             return list(words[:count])
@@ -67,9 +70,9 @@ def up_to_pause(words: Sequence[Word], pause_seconds: float) -> list[Word]:
 
 
 def recognition(pcm: bytes, words: Sequence[Word], pause_seconds: float, wordless: str, style: Style) -> dict[str, Any]:
-    """The service's answer to a clip (16 kHz mono s16le) in which `words` were heard, in order.
+    """Return the service's answer to a clip (16 kHz mono s16le) with these words, in order.
 
-    `wordless` is the status for a clip with sound and without words.
+    `wordless` is the status for a clip that has sound but no words.
     """
     seconds = len(pcm) / BYTES_PER_SECOND
     if words and words[0].start > INITIAL_SILENCE_SECONDS:
@@ -107,7 +110,7 @@ def _success(words: Sequence[Word], style: Style) -> dict[str, Any]:
 
 
 def _assessed(assessment: Assessment, style: Style) -> dict[str, Any]:
-    """Scores, and words even where their times were not asked for, as the service has them."""
+    """Return the scores. Like the service, add the words even if the query asks for no word times."""
     if not assessment.has_words:
         return {**assessment.overall()}
     words = [

@@ -1,8 +1,8 @@
-"""Scores for a pronunciation assessment, in the shape of the service's.
+"""Scores for a pronunciation assessment, in the service's form.
 
-Which words of the reference text were recognised is real, so that the way there and back can be tried; how well they
-were pronounced is not judged: a recognised word has 100, another one as much as its letters resemble the expected ones.
-There are no phonemes.
+The comparison of the recognised words with the reference text is real, so clients can be tried from end to end. The
+pronunciation itself is not judged: an expected word scores 100, any other by how much its letters resemble the expected
+ones. There are no phonemes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +14,13 @@ from typing import Any
 
 from local.speech.recognizer import Word
 
-FLUENT_PAUSE_SECONDS = 0.3  # a shorter pause between words costs nothing
+FLUENT_PAUSE_SECONDS = 0.3  # shorter pauses between words do not lower the score
 POINTS = {"FivePoint": 5.0, "HundredMark": 100.0}
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A word with its accuracy, from 0 to 1. `word` is None where a word of the reference text was left out."""
+    """A word with its accuracy, from 0 to 1. `word` is None if the speaker left out a word of the reference text."""
 
     text: str
     word: Word | None
@@ -29,7 +29,7 @@ class Scored:
 
 
 class Assessment:
-    """One clip's words held against the reference text. `parameters` are the header's."""
+    """A comparison of one clip's words with the reference text. `parameters` are those of the header."""
 
     def __init__(self, words: Sequence[Word], parameters: Mapping[str, Any]) -> None:
         self._words = words
@@ -42,11 +42,12 @@ class Assessment:
         self.has_words = parameters.get("Granularity") != "FullText"
 
     def overall(self) -> dict[str, float]:
-        accuracy = fmean(one.accuracy for one in self._scored if one.word)
+        """Return the scores of the whole clip."""
+        accuracy = fmean(scored.accuracy for scored in self._scored if scored.word)
         if not self._comprehensive:
             return {"AccuracyScore": self._mark(accuracy)}
-        said = sum(one.error == "None" for one in self._scored)
-        scores = [accuracy, self._fluency(), min(1.0, said / max(1, len(self._expected)))]
+        correct = sum(scored.error == "None" for scored in self._scored)
+        scores = [accuracy, self._fluency(), min(1.0, correct / max(1, len(self._expected)))]
         names = ["AccuracyScore", "FluencyScore", "CompletenessScore"]
         if self._prosody:
             scores, names = [*scores, self._fluency()], [*names, "ProsodyScore"]
@@ -54,17 +55,16 @@ class Assessment:
         return {**marks, "PronScore": self._mark(fmean(scores))}
 
     def words(self) -> Iterator[tuple[str, Word | None, dict[str, Any]]]:
-        """Each word's text, the word itself if it was spoken, and its scores."""
-        for one in self._scored:
-            error = {"ErrorType": one.error} if self._comprehensive else {}
-            yield one.text, one.word, {"AccuracyScore": self._mark(one.accuracy), **error}
+        """Yield each word's text, the word itself if it was spoken, and its scores."""
+        for scored in self._scored:
+            error = {"ErrorType": scored.error} if self._comprehensive else {}
+            yield scored.text, scored.word, {"AccuracyScore": self._mark(scored.accuracy), **error}
 
     def _align(self) -> Iterator[Scored]:
-        heard = [_key(word.text) for word in self._words]
-        for kind, first, last, heard_first, heard_last in SequenceMatcher(
-            None, self._expected, heard, autojunk=False
-        ).get_opcodes():
-            for expected, word in zip_longest(self._expected[first:last], self._words[heard_first:heard_last]):
+        spoken = [_key(word.text) for word in self._words]
+        matcher = SequenceMatcher(None, self._expected, spoken, autojunk=False)
+        for kind, first, last, spoken_first, spoken_last in matcher.get_opcodes():
+            for expected, word in zip_longest(self._expected[first:last], self._words[spoken_first:spoken_last]):
                 if word is None:
                     if self._miscue:
                         yield Scored(expected, None, 0.0, "Omission")

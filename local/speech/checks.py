@@ -1,5 +1,7 @@
-"""What is refused. The service is lenient in places where users then get nothing (a wrong codec string is answered with
-`NoMatch`); this endpoint says what is wrong instead, so that a client that passes here is right there.
+"""The checks of a request.
+
+The service is lenient in places where users then get nothing: it answers a wrong codec string with `NoMatch`. The
+stand-in says what is wrong instead, so a client that it accepts is also right for the service.
 """
 
 import base64
@@ -14,8 +16,8 @@ from itertools import chain
 from typing import Any
 
 from local.speech.answers import Answer
-from local.speech.recognizer import BYTES_PER_SECOND, SAMPLE_RATE_HZ
-from local.speech.wire import MAX_BODY_BYTES
+from local.speech.wire import MAX_BODY_BYTES, Body
+from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 
 MODES = ("conversation", "interactive", "dictation")
 RECOGNITION_PATH = re.compile(rf"(/stt)?/speech/recognition/({'|'.join(MODES)})/cognitiveservices/v1")
@@ -27,7 +29,7 @@ CLOSED_PARAMETERS = {"format": ("simple", "detailed"), "profanity": ("masked", "
 
 MAX_SECONDS = 60
 MAX_PRONUNCIATION_SECONDS = 30
-OPUS_SLACK_SECONDS = 0.1  # Opus comes in frames of up to 60 ms
+OPUS_SLACK_SECONDS = 0.1  # an Opus frame has up to 60 ms
 
 PRONUNCIATION_PARAMETERS = {
     "GradingSystem": ("FivePoint", "HundredMark"),
@@ -44,7 +46,7 @@ UNAUTHORIZED = (
 
 
 class Refusal(Exception):
-    """A request that is answered with an error; the message goes into the answer."""
+    """The error that answers a bad request. Its message goes into the answer."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -57,13 +59,16 @@ class Refusal(Exception):
 
 
 def check_recognition(query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> None:
-    """Everything about a recognition that is known before its body, authorisation apart. Raises Refusal."""
+    """Check all of a recognition that is known before its body, except the authorisation.
+
+    Raises Refusal if anything is wrong.
+    """
     _check_query(query)
     for name, value in (("transfer-encoding", "chunked"), ("expect", "100-continue")):
         if headers.get(name, "").lower() != value:
             raise Refusal(400, f"{name}: {value} is required")
     if "content-length" in headers:
-        raise Refusal(400, "content-length does not go with transfer-encoding: chunked")
+        raise Refusal(400, "content-length must not be sent with transfer-encoding: chunked")
     if "application/json" not in headers.get("accept", ""):
         raise Refusal(400, "accept: application/json is required")
     if headers.get("content-type") not in (WAV, OGG):
@@ -74,9 +79,9 @@ def check_recognition(query: Sequence[tuple[str, str]], headers: Mapping[str, st
 def _check_query(query: Sequence[tuple[str, str]]) -> None:
     given = dict(query)
     if len(given) != len(query):
-        raise Refusal(400, "a query parameter is given twice")
+        raise Refusal(400, "each query parameter may be given only once")
     if not LOCALE.fullmatch(given.get("language", "")):
-        raise Refusal(400, "the query parameter language is required: a locale such as en-US")
+        raise Refusal(400, "the query parameter language is required. Use a locale such as en-US")
     for name, allowed in CLOSED_PARAMETERS.items():
         if name in given and given[name] not in allowed:
             raise Refusal(400, f"the query parameter {name} must be one of {', '.join(allowed)}")
@@ -85,7 +90,10 @@ def _check_query(query: Sequence[tuple[str, str]]) -> None:
 
 
 def assessment(headers: Mapping[str, str]) -> dict[str, Any] | None:
-    """The parameters of the pronunciation assessment that is asked for, if one is. Raises Refusal."""
+    """Return the parameters of the pronunciation assessment, or None if the request asks for none.
+
+    Raises Refusal if they are wrong.
+    """
     header = headers.get("pronunciation-assessment")
     if header is None:
         return None
@@ -101,81 +109,85 @@ def assessment(headers: Mapping[str, str]) -> dict[str, Any] | None:
     return parameters
 
 
-def samples(chunks: Sequence[bytes], headers: Mapping[str, str]) -> bytes:
-    """A body, in its chunks, as 16 kHz mono s16le. Raises Refusal where it is too long, or not what its headers say."""
-    if sum(map(len, chunks)) > MAX_BODY_BYTES:
+def samples(body: Body, headers: Mapping[str, str]) -> bytes:
+    """Return a body as 16 kHz mono s16le.
+
+    Raises Refusal if it is too long, or not what its headers say.
+    """
+    if len(body.content) > MAX_BODY_BYTES:
         raise Refusal(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
     ogg = headers["content-type"] == OGG
-    pcm = _from_ogg(b"".join(chunks)) if ogg else _from_wav(chunks)
+    pcm = _from_ogg(bytes(body.content)) if ogg else _from_wav(body)
     limit = MAX_PRONUNCIATION_SECONDS if "pronunciation-assessment" in headers else MAX_SECONDS
     if len(pcm) > BYTES_PER_SECOND * (limit + (OPUS_SLACK_SECONDS if ogg else 0)):
         raise Refusal(400, f"the audio is longer than {limit} s")
     return pcm
 
 
-def _from_wav(chunks: Sequence[bytes]) -> bytes:
-    canonical = _wav_header(sum(map(len, chunks)))
-    if not chunks or not chunks[0].startswith(canonical):
-        problem = _wav_problem(b"".join(chunks), chunks[0] if chunks else b"", canonical)
+def _from_wav(body: Body) -> bytes:
+    content, later_chunks = body.content, body.starts[1:]
+    expected = _wav_header(len(content))
+    first_length = later_chunks[0] if later_chunks else len(content)
+    if first_length < len(expected) or not content.startswith(expected):
+        problem = _wav_problem(bytes(content), first_length, expected)
         raise Refusal(400, f"the first chunk must start with the WAV header: {problem}")
-    if any(_is_header(chunk) for chunk in chunks[1:]):
+    if any(_is_header(content[start : start + 12]) for start in later_chunks):
         raise Refusal(400, "only the first chunk may have a WAV header")
-    pcm = b"".join(chunks)[len(canonical) :]
-    if len(pcm) % 2:
+    if (len(content) - len(expected)) % SAMPLE_BYTES:
         raise Refusal(400, "the WAV data ends in the middle of a sample")
-    return pcm
+    return bytes(memoryview(content)[len(expected) :])
 
 
 def _wav_header(size: int) -> bytes:
-    """The 44 bytes that must stand before the samples of a WAV file of `size` bytes."""
-    fmt = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE_HZ, BYTES_PER_SECOND, 2, 16)
+    """Return the 44 bytes that a WAV file of `size` bytes must start with."""
+    fmt = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, BYTES_PER_SECOND, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
     riff = struct.pack("<4sI4s", b"RIFF", max(size - 8, 0), b"WAVE")
     return riff + struct.pack("<4sI", b"fmt ", len(fmt)) + fmt + struct.pack("<4sI", b"data", max(size - 44, 0))
 
 
-def _is_header(chunk: bytes) -> bool:
-    return chunk[:4] == b"RIFF" and chunk[8:12] == b"WAVE"
+def _is_header(start: bytes | bytearray) -> bool:
+    return start[:4] == b"RIFF" and start[8:12] == b"WAVE"
 
 
-def _wav_problem(body: bytes, first: bytes, canonical: bytes) -> str:
-    """What is wrong, in words: the refusal is read by whoever debugs a client."""
-    if not _is_header(body):
+def _wav_problem(content: bytes, first_length: int, expected: bytes) -> str:
+    """Return what is wrong, in words for whoever debugs a client."""
+    if not _is_header(content):
         return "it is no RIFF/WAVE"
-    if body.startswith(canonical):
-        return f"the first chunk has only {len(first)} bytes of it"
+    if content.startswith(expected):
+        return f"the first chunk has only {first_length} bytes of it"
     try:
-        with wave.open(io.BytesIO(body)) as sound:
+        with wave.open(io.BytesIO(content)) as sound:
             shape = (sound.getframerate(), sound.getnchannels(), 8 * sound.getsampwidth())
     except (wave.Error, EOFError) as error:
         return f"it must be PCM, format tag 1 ({error})"
-    if shape != (SAMPLE_RATE_HZ, 1, 16):
-        return f"16000 Hz, 1 channel, 16 bits, not {shape[0]} Hz, {shape[1]} channels, {shape[2]} bits"
+    if shape != (SAMPLE_RATE, 1, 8 * SAMPLE_BYTES):
+        return f"it must have 16000 Hz, 1 channel, 16 bits, not {shape[0]} Hz, {shape[1]} channels, {shape[2]} bits"
     return "the sizes must be those of the body, with fmt and data the only chunks"
 
 
-def _from_ogg(body: bytes) -> bytes:
-    head = body.find(b"OpusHead", 0, 64)
-    if not body.startswith(b"OggS") or head < 0 or len(body) < head + 16:
+def _from_ogg(content: bytes) -> bytes:
+    head = content.find(b"OpusHead", 0, 64)
+    if not content.startswith(b"OggS") or head < 0 or len(content) < head + 16:
         raise Refusal(400, "the body is not OGG with Opus in it")
-    channels, rate = body[head + 9], struct.unpack_from("<I", body, head + 12)[0]
-    if (channels, rate) != (1, SAMPLE_RATE_HZ):
-        raise Refusal(400, f"the Opus stream must be of 16000 Hz, 1 channel, not {rate} Hz, {channels} channels")
+    channels, rate = content[head + 9], struct.unpack_from("<I", content, head + 12)[0]
+    if (channels, rate) != (1, SAMPLE_RATE):
+        raise Refusal(400, f"the Opus stream must have 16000 Hz, 1 channel, not {rate} Hz, {channels} channels")
     pcm = bytearray()
-    for part in _decoded(body):
+    for part in _decoded(content):
         pcm += part
         if len(pcm) > BYTES_PER_SECOND * (MAX_SECONDS + 1):
-            break  # refused anyway: hours of Opus fit into a body
+            break  # hours of Opus fit into a body, and this is too long already
     return bytes(pcm)
 
 
-def _decoded(body: bytes) -> Iterator[bytes]:
-    import av  # only this format needs it, and it takes a while to import
+def _decoded(content: bytes) -> Iterator[bytes]:
+    import av  # slow to import, and needed for this format only
 
-    to_pcm = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+    to_pcm = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     try:
-        with av.open(io.BytesIO(body), mode="r", format="ogg") as container:
+        with av.open(io.BytesIO(content), mode="r", format="ogg") as container:
             for frame in chain(container.decode(audio=0), [None]):
                 for part in to_pcm.resample(frame):
-                    yield bytes(part.planes[0])[: part.samples * 2]
+                    yield bytes(part.planes[0])[: part.samples * SAMPLE_BYTES]
     except av.error.FFmpegError as error:
-        raise Refusal(400, "the OGG is broken") from error
+        raise Refusal(400, "the OGG cannot be decoded") from error

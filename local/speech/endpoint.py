@@ -1,7 +1,7 @@
-"""The local stand-in of Azure's "Speech to text REST API for short audio": the same protocol, strictly.
+"""The local stand-in for Azure's "Speech to text REST API for short audio". It is strict about the protocol.
 
-It is for trying and testing. It refuses what the service refuses, and what users of the service regret; it stops at
-pauses as the service is reported to; and it misbehaves where a test asks it to.
+It is for trying, testing and measuring. It refuses what the service refuses, and also what the service accepts but its
+users regret. It stops at pauses, as the service is reported to do, and makes the faults that tests ask for.
 """
 
 import logging
@@ -21,11 +21,12 @@ import h11
 from local.speech.answers import Answer, Style, recognition
 from local.speech.checks import RECOGNITION_PATH, UNAUTHORIZED, Refusal, assessment, check_recognition, samples
 from local.speech.faults import Fault
-from local.speech.recognizer import BYTES_PER_SECOND, RecognitionFailed, Recognizer
+from local.speech.recognizer import RecognitionFailed, Recognizer
 from local.speech.tokens import LIFETIME_SECONDS, Tokens
 from local.speech.wire import ClientGone, Received, Wire
+from transcription.audio.pcm import BYTES_PER_SECOND
 
-TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105 - a path, no password
+TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105  # a path, no password
 BACKLOG = 512
 STOP_SECONDS = 5.0
 
@@ -33,13 +34,13 @@ log = logging.getLogger("local.speech")
 
 
 class SpeechEndpoint:
-    """A server on a loopback port; a context manager. One thread a connection.
+    """A server on a loopback port, with one thread per connection; a context manager.
 
-    recognizer: who turns samples into words.
-    pause_seconds: the pause that ends recognition. wordless: the status for sound in which there are no words;
-    NoMatch takes it for speech, BabbleTimeout for noise. latency: seconds of audio → seconds to wait before the answer.
-    received: every request, tokens' included, in order of arrival. connections: TCP connections accepted.
-    faults: each meets one request, in order; those without a path meet recognitions that are right so far.
+    recognizer: turns samples into words. pause_seconds: the pause that ends recognition.
+    wordless: the status for sound without words. NoMatch takes the sound for speech, BabbleTimeout for noise.
+    latency: seconds of audio → seconds to wait before the answer. keep_audio: whether `received` keeps the bodies.
+    received: all requests, including those for tokens, in order of arrival. connections: accepted TCP connections.
+    faults: each meets one request, in order. Those without a path meet the recognitions whose heads are right.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class SpeechEndpoint:
         latency: Callable[[float], float] | None = None,
         ticks_as_strings: bool = False,
         token_seconds: float = LIFETIME_SECONDS,
+        keep_audio: bool = True,
     ) -> None:
         self.received: list[Received] = []
         self.connections = 0
@@ -67,6 +69,7 @@ class SpeechEndpoint:
         self._latency = latency
         self._ticks_as_strings = ticks_as_strings
         self._tokens = Tokens(token_seconds)
+        self._keep_audio = keep_audio
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._threads: dict[threading.Thread, Wire] = {}
@@ -81,8 +84,12 @@ class SpeechEndpoint:
         self.stop()
 
     @property
+    def port(self) -> int:
+        return self._port
+
+    @property
     def url(self) -> str:
-        """The base URL: `https://localhost:<port>` with TLS, since certificates name a host."""
+        """Return the base URL. With TLS its host is `localhost`, because certificates name a host."""
         return f"https://localhost:{self._port}" if self._tls else f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
@@ -94,7 +101,7 @@ class SpeechEndpoint:
         log.info("Speech stand-in on %s: a local imitation for trying and testing, not Azure's service", self.url)
 
     def stop(self) -> None:
-        """Close every connection and end every thread; a recognition under way is waited for, within bounds."""
+        """Close every connection and end every thread. Wait a few seconds for recognitions in progress."""
         self._stopping.set()
         self._wake.close()
         self._acceptor.join()
@@ -107,7 +114,7 @@ class SpeechEndpoint:
             thread.join(STOP_SECONDS)
 
     def revoke_tokens(self) -> None:
-        """Every token issued so far is refused from now on."""
+        """Refuse all tokens issued so far."""
         self._tokens.revoke()
 
     def _accept(self) -> None:
@@ -119,11 +126,11 @@ class SpeechEndpoint:
                 selector.select()
                 try:
                     client, _ = listener.accept()
-                except OSError:  # woken to stop, or the client is gone already
+                except OSError:  # woken to stop, or the client has already gone
                     continue
-                self._welcome(client)
+                self._start_serving(client)
 
-    def _welcome(self, client: socket.socket) -> None:
+    def _start_serving(self, client: socket.socket) -> None:
         self.connections += 1
         wire = Wire(client, self._stopping)
         thread = threading.Thread(
@@ -141,7 +148,7 @@ class SpeechEndpoint:
                 self._exchange(wire, self._record(request, connection))
             wire.linger()
         except h11.RemoteProtocolError as error:
-            self._refuse_gibberish(wire, error)
+            self._refuse_malformed(wire, error)
         except (OSError, ClientGone) as error:
             log.debug("connection %d: %r", connection, error)
         finally:
@@ -153,7 +160,8 @@ class SpeechEndpoint:
         path, _, query = request.target.decode("latin-1").partition("?")
         parameters = parse_qsl(query, keep_blank_values=True)
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
-        received = Received(request.method.decode(), path, dict(parameters), headers, connection, parameters=parameters)
+        method = request.method.decode()
+        received = Received(method, path, dict(parameters), headers, connection, parameters, self._keep_audio)
         self.received.append(received)
         return received
 
@@ -169,7 +177,10 @@ class SpeechEndpoint:
                 received.finish(wire.body, 0)
 
     def _route(self, wire: Wire, received: Received) -> Callable[[], Answer]:
-        """Check a request's head; returns what answers it once its body is there. Raises Refusal."""
+        """Check a request's head, and return the function that answers it once its body is there.
+
+        Raises Refusal if the head is wrong.
+        """
         is_token = received.path == TOKEN_PATH
         if not is_token and not RECOGNITION_PATH.fullmatch(received.path):
             raise Refusal(404, "Resource not found")
@@ -194,11 +205,11 @@ class SpeechEndpoint:
 
     def _token(self, wire: Wire) -> Answer:
         if wire.body.content:
-            raise Refusal(400, "a token is asked for with an empty body")
+            raise Refusal(400, "a request for a token must have an empty body")
         return Answer(200, self._tokens.issue().encode(), {"Content-Type": "application/jwt; charset=us-ascii"})
 
     def _recognition(self, wire: Wire, received: Received) -> Answer:
-        pcm = samples(wire.body.chunks(), received.headers)
+        pcm = samples(wire.body, received.headers)
         try:
             words = self._recognizer.words(pcm, received.query["language"])
         except RecognitionFailed as error:
@@ -217,7 +228,7 @@ class SpeechEndpoint:
                     return fault
         return Fault.none()
 
-    def _refuse_gibberish(self, wire: Wire, error: h11.RemoteProtocolError) -> None:
+    def _refuse_malformed(self, wire: Wire, error: h11.RemoteProtocolError) -> None:
         refusal = Refusal(error.error_status_hint, str(error))
         with suppress(OSError):
             if wire.may_answer():

@@ -1,4 +1,4 @@
-"""What can go wrong on purpose, for tests: each fault meets one request."""
+"""Faults that tests ask for. Each one meets one request."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -13,19 +13,20 @@ GARBAGE = b"\x16\x03\x01 this is not HTTP\r\n\r\n"
 
 
 class Ending(Enum):
-    """What becomes of the connection."""
+    """The end of the connection."""
 
-    KEEP = "as HTTP has it"
-    CLOSE = "closed at once, under a client that may still be sending"
+    KEEP = "as HTTP specifies"
+    CLOSE = "closed at once, even if the client is still sending"
     RESET = "reset"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One misbehaviour, made by the constructors below; all of them take `path` through `at`.
+    """One fault. The constructors below make them; `at` ties one to a path.
 
-    `body_bytes` of the request are read first (None: all); then, after `delay` seconds, the `answer` is sent, or the
-    `raw` bytes, or, where there is neither, the right answer; and the connection ends as `ending` says.
+    First `body_bytes` of the request are read (None: all of them). After `delay` seconds the `answer` is sent, or the
+    `raw` bytes, or, if both are None, the right answer. `drip` is the seconds between its bytes, and its last
+    `held_back` bytes are not sent. Then the connection ends as `ending` says.
     """
 
     answer: Answer | None = None
@@ -38,17 +39,17 @@ class Fault:
     path: str | None = None
 
     def at(self, path: str) -> "Fault":
-        """The same fault, for a request to this path instead of the next recognition."""
+        """Return the same fault for the next request to this path. Without a path, it meets the next recognition."""
         return replace(self, path=path)
 
     @classmethod
     def none(cls) -> "Fault":
-        """No fault: the place of a good request between bad ones."""
+        """No fault: one good request between bad ones."""
         return cls()
 
     @classmethod
     def status(cls, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> "Fault":
-        """Any status, after the whole body was read."""
+        """An answer with this status after the whole body was read."""
         return cls(Answer(status, body, headers or {}))
 
     @classmethod
@@ -61,23 +62,23 @@ class Fault:
         body_bytes: int = 0,
         abrupt: bool = False,
     ) -> "Fault":
-        """Answer once `body_bytes` have arrived; then let the client finish sending, or, `abrupt`, close under it."""
+        """An answer after `body_bytes` of the request. Then the client may finish sending, unless `abrupt`."""
         ending = Ending.CLOSE if abrupt else Ending.KEEP
         return cls(Answer(status, body, headers or {}), body_bytes=body_bytes, ending=ending)
 
     @classmethod
     def reset(cls, when: Literal["before", "during", "after"] = "after") -> "Fault":
-        """Reset the connection before the body is read, in its midst, or after it, without an answer."""
+        """A reset instead of an answer: before, during or after reading the body."""
         return cls(raw=b"", body_bytes={"before": 0, "during": 1, "after": None}[when], ending=Ending.RESET)
 
     @classmethod
     def close(cls) -> "Fault":
-        """Close without an answer."""
+        """A closed connection instead of an answer."""
         return cls(raw=b"", ending=Ending.CLOSE)
 
     @classmethod
     def truncated(cls, missing: int = 20) -> "Fault":
-        """An answer that promises more bytes than come before the connection closes."""
+        """An answer whose last `missing` bytes are not sent before the connection closes."""
         return cls(Answer(200, SUCCESS, {"Content-Type": JSON_TYPE}), held_back=missing, ending=Ending.CLOSE)
 
     @classmethod
@@ -92,7 +93,7 @@ class Fault:
 
     @classmethod
     def garbage(cls, data: bytes = GARBAGE) -> "Fault":
-        """Bytes that are no HTTP."""
+        """Bytes that are not HTTP."""
         return cls(raw=data, ending=Ending.CLOSE)
 
     @classmethod
@@ -115,7 +116,7 @@ class Fault:
         return cls(Answer.document(document, status))
 
     def play(self, wire: Wire, received: Received, respond: Callable[[], Answer]) -> None:
-        """Meet a request whose head was read; `respond` makes the right answer once the body is there."""
+        """Answer a request whose head was read. `respond` makes the right answer from the whole body."""
         self._read(wire)
         answer = self.answer
         if answer is None and self.raw is None:

@@ -1,8 +1,8 @@
-"""Who turns samples into words: pocketsphinx for a developer's machine, a script for tests.
+"""The recognisers, which turn samples into words: pocketsphinx for a developer's machine, simple ones for tests.
 
-pocketsphinx because its wheel carries an English model, so that recognition works offline and for nothing. It holds the
-GIL while it works, so it runs in worker processes. They are plain child processes on a pipe, not a process pool of the
-standard library's: a worker ends by itself when its pipe closes, so that nothing outlives a parent that was killed.
+pocketsphinx has an English model in its wheel, so recognition works offline and free of charge. It holds the GIL while
+it works, so it runs in worker processes. They are plain child processes on a pipe, not one of the standard library's
+process pools. Such a worker ends by itself when its pipe closes, so none outlives a parent that was killed.
 """
 
 import json
@@ -21,24 +21,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self, cast
 
-SAMPLE_RATE_HZ = 16_000
-BYTES_PER_SECOND = SAMPLE_RATE_HZ * 2
-SILENCE_RMS = 100  # of 32,767, about -50 dBFS: below it, nobody speaks
-LEVEL_FRAME_SAMPLES = SAMPLE_RATE_HZ // 10
+from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE
+
+SILENCE_RMS = 100  # of 32,767, about -50 dBFS; speech is louder
+LEVEL_FRAME_SAMPLES = SAMPLE_RATE // 10
 WORKER = Path(__file__).with_name("worker.py")
 WORKER_STOP_SECONDS = 5.0
-WORKER_ENDED = "a pocketsphinx worker ended; its last words are on standard error"
+WORKER_ENDED = "a pocketsphinx worker ended; standard error has the reason"
 
 log = logging.getLogger("local.speech")
 
 
 class RecognitionFailed(Exception):
-    """The recogniser broke; the endpoint answers `RecognitionStatus: Error`, as the service does."""
+    """The recogniser failed. The endpoint answers `RecognitionStatus: Error`, as the service does."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """One recognised word; times in seconds from the clip's start."""
+    """One recognised word. Times are in seconds from the clip's start."""
 
     text: str
     start: float
@@ -50,20 +50,24 @@ class Word:
 
 
 class Recognizer(Protocol):
+    """A source of words for clips."""
+
     def words(self, pcm: bytes, language: str) -> list[Word]:
-        """The words of a clip, in order. `pcm` is 16 kHz mono s16le. May raise RecognitionFailed."""
-        ...
+        """Return the words of a clip, in order. `pcm` is 16 kHz mono s16le.
+
+        Raises RecognitionFailed if the recogniser is out of order.
+        """
 
 
 def has_sound(pcm: bytes) -> bool:
-    """Whether any tenth of a second of the clip is louder than silence."""
+    """Tell whether any tenth of a second of the clip is louder than silence."""
     samples = array("h", pcm)
     frames = (samples[at : at + LEVEL_FRAME_SAMPLES] for at in range(0, len(samples), LEVEL_FRAME_SAMPLES))
     return any(sum(map(operator.mul, frame, frame)) > SILENCE_RMS**2 * len(frame) for frame in frames)
 
 
 class Script:
-    """Answers with given words, or with what a function makes of the clip; `calls` has every (pcm, language)."""
+    """A recogniser that returns given words, or the result of a function. `calls` keeps every (pcm, language)."""
 
     def __init__(self, words: Sequence[Word] | Callable[[bytes, str], Sequence[Word]] = ()) -> None:
         self._words = words
@@ -74,10 +78,18 @@ class Script:
         return list(self._words(pcm, language) if callable(self._words) else self._words)
 
 
-class PocketSphinx:
-    """English recognition in `processes` worker processes, about 140 MB each; a context manager.
+class HelloWorld:
+    """A recogniser that costs nothing. Its two words cover every clip from end to end, and it keeps no clip."""
 
-    Another language is recognised as if it were English, and the log says so once: this is a stand-in.
+    def words(self, pcm: bytes, language: str) -> list[Word]:  # noqa: ARG002  # as the protocol has it
+        half = len(pcm) / BYTES_PER_SECOND / 2
+        return [Word("hello", 0.0, half), Word("world", half, half)]
+
+
+class PocketSphinx:
+    """English recognition in `processes` worker processes of about 140 MB each; a context manager.
+
+    It recognises every other language as if it were English, and logs that once.
     """
 
     def __init__(self, processes: int = 2) -> None:
@@ -86,11 +98,11 @@ class PocketSphinx:
         self._idle: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._said_english_only = False
+        self._warned = False
 
     def __enter__(self) -> Self:
         for _ in range(self._processes):
-            self._hire()
+            self._start_worker()
         return self
 
     def __exit__(
@@ -100,22 +112,22 @@ class PocketSphinx:
 
     @property
     def pids(self) -> list[int]:
-        """The workers' process ids."""
+        """Return the process ids of the workers."""
         return [worker.pid for worker in list(self._workers)]
 
     def ready(self) -> None:
-        """Wait until every worker has its model loaded. Raises RecognitionFailed where one cannot load it."""
+        """Wait until every worker has its model loaded. Raises RecognitionFailed if one cannot load it."""
         for worker in list(self._workers):
             worker.ready()
 
     def words(self, pcm: bytes, language: str) -> list[Word]:
-        self._say_english_only(language)
+        self._warn_of_english(language)
         if not has_sound(pcm):
-            return []  # pocketsphinx hears words in digital silence
+            return []  # pocketsphinx finds words in digital silence
         worker = self._idle.get()
         try:
             words = worker.words(pcm)
-        except (OSError, ValueError) as error:  # its pipe broke, or was closed
+        except (OSError, ValueError) as error:  # the pipe broke, or was closed
             self._replace(worker)
             raise RecognitionFailed(WORKER_ENDED) from error
         except RecognitionFailed:
@@ -125,14 +137,14 @@ class PocketSphinx:
         return words
 
     def close(self) -> None:
-        """End the workers, also in the middle of a recognition, which then raises RecognitionFailed."""
+        """End the workers. A recognition in progress raises RecognitionFailed."""
         with self._lock:
             self._closed = True
             workers = list(self._workers)
         for worker in workers:
             worker.stop()
 
-    def _hire(self) -> None:
+    def _start_worker(self) -> None:
         worker = _Worker()
         self._workers.add(worker)
         self._idle.put(worker)
@@ -140,23 +152,23 @@ class PocketSphinx:
     def _replace(self, worker: "_Worker") -> None:
         with self._lock:
             if self._closed:
-                self._idle.put(worker)  # whoever waits for it fails at once, in turn
+                self._idle.put(worker)  # every thread that waits for it fails at once, in turn
                 return
             self._workers.discard(worker)
-            self._hire()
+            self._start_worker()
         worker.stop()
 
-    def _say_english_only(self, language: str) -> None:
-        if not language.lower().startswith("en") and not self._said_english_only:
-            self._said_english_only = True
+    def _warn_of_english(self, language: str) -> None:
+        if not language.lower().startswith("en") and not self._warned:
+            self._warned = True
             log.warning("the local recogniser knows English only: %s is recognised as English", language)
 
 
 class _Worker:
-    """One child process that runs `worker.py`: samples in on a pipe, a JSON line of words out."""
+    """A child process that runs `worker.py`. Samples go in on a pipe, and a JSON line of words comes out."""
 
     def __init__(self) -> None:
-        # A session of its own: Ctrl-C in the terminal is the parent's to handle, and the pipe's end stops the child.
+        # In a session of its own it gets no Ctrl-C from the terminal. The parent handles that, and closes the pipe.
         process = subprocess.Popen(
             [sys.executable, "-P", str(WORKER)],
             stdin=subprocess.PIPE,
@@ -185,7 +197,7 @@ class _Worker:
         self._process.kill()
         self._process.wait(WORKER_STOP_SECONDS)
         for pipe in (self._samples, self._answers):
-            with suppress(OSError):  # what could not be flushed to a dead child
+            with suppress(OSError):  # a dead child takes no more data
                 pipe.close()
 
     def _answer(self) -> list[tuple[str, float, float]]:

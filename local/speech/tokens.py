@@ -1,4 +1,4 @@
-"""Tokens that the endpoint issues for its key: opaque text that looks like a JWT, valid for ten minutes."""
+"""The tokens that the endpoint issues for its key: opaque texts that look like JWTs and expire."""
 
 import base64
 import json
@@ -6,10 +6,12 @@ import secrets
 import threading
 import time
 
-LIFETIME_SECONDS = 600.0
+LIFETIME_SECONDS = 600.0  # as the service documents
 
 
 class Tokens:
+    """All tokens that one endpoint has issued."""
+
     def __init__(self, lifetime_seconds: float) -> None:
         self._lifetime_seconds = lifetime_seconds
         self._expiry: dict[str, float] = {}
@@ -26,6 +28,7 @@ class Tokens:
             return time.monotonic() < self._expiry.get(token, 0.0)
 
     def revoke(self) -> None:
+        """Make all issued tokens invalid."""
         with self._lock:
             self._expiry.clear()
 

@@ -1,7 +1,10 @@
-"""One client's connection. HTTP is parsed by h11: strict, well kept, and without a socket of its own, so that every way
-of breaking the protocol on purpose stays possible.
+"""One client's connection to the stand-in.
+
+h11 parses the HTTP. It is strict, well maintained and has no socket of its own, so tests can break the protocol on
+purpose in every way.
 """
 
+import hashlib
 import socket
 import ssl
 import struct
@@ -10,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import h11
 
@@ -18,17 +22,18 @@ from local.speech.answers import Answer
 RECEIVE_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 32 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024  # twice a minute of WAV
-IDLE_SECONDS = 60.0  # no single read or write waits longer
-LINGER_SECONDS = 5.0  # an early answer's client may finish sending for so long
-NO_LINGER = struct.pack("ii", 1, 0)
+IDLE_SECONDS = 60.0  # the longest wait of a single read or write
+LINGER_SECONDS = 5.0  # after an early answer, the client may finish sending for this long
+NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends a reset
 
 
 @dataclass
 class Received:
-    """One request, as it came. Filled in while it is served; complete before its answer is sent.
+    """One request. It is filled in while it is served, and complete before its answer is sent.
 
-    `audio` is the body as received, in `chunks` HTTP chunks; `connection` counts TCP connections from 1; `started` and
-    `ended` are on the monotonic clock.
+    audio: the body as received; empty without `keep_audio`. size, sha256, chunks: the body's bytes, hash and
+    number of HTTP chunks. connection: the number of its TCP connection, from 1. status: 0 if no status was sent.
+    started, ended: on the monotonic clock, which all processes of a machine share.
     """
 
     method: str
@@ -37,15 +42,24 @@ class Received:
     headers: dict[str, str]
     connection: int
     parameters: list[tuple[str, str]] = field(repr=False)
-    audio: bytes = b""
+    keep_audio: bool = field(default=True, repr=False)
+    audio: bytes = field(default=b"", repr=False)
+    size: int = 0
+    sha256: str = ""
     chunks: int = 0
     status: int = 0
     started: float = field(default_factory=time.monotonic)
     ended: float = 0.0
 
     def finish(self, body: "Body", status: int) -> None:
-        self.audio, self.chunks, self.status = bytes(body.content), len(body.starts), status
-        self.ended = time.monotonic()
+        self.audio = bytes(body.content) if self.keep_audio else b""
+        self.size, self.chunks = len(body.content), len(body.starts)
+        self.sha256 = hashlib.sha256(body.content).hexdigest()
+        self.status, self.ended = status, time.monotonic()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields but the audio."""
+        return {name: value for name, value in vars(self).items() if name != "audio"}
 
 
 class ClientGone(Exception):
@@ -53,7 +67,10 @@ class ClientGone(Exception):
 
 
 class Body:
-    """A request's body as it arrives: its bytes, up to the first too many, and where each HTTP chunk starts."""
+    """A request's body as it arrives.
+
+    content: its bytes, up to one more than the limit. starts: where each HTTP chunk starts in them.
+    """
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -62,15 +79,11 @@ class Body:
     def add(self, data: h11.Data) -> None:
         if data.chunk_start or not self.starts:
             self.starts.append(len(self.content))
-        self.content += data.data[: MAX_BODY_BYTES + 1 - len(self.content)]  # one byte more tells that it is too much
-
-    def chunks(self) -> list[bytes]:
-        ends = [*self.starts, len(self.content)][1:]
-        return [bytes(self.content[start:end]) for start, end in zip(self.starts, ends, strict=True)]
+        self.content += data.data[: MAX_BODY_BYTES + 1 - len(self.content)]  # one byte more shows that it is too long
 
 
 class Wire:
-    """A connection's requests and answers, one after another. `stopping` cuts every wait short."""
+    """The requests and answers of one connection, one after another. Setting `stopping` ends every wait."""
 
     def __init__(self, sock: socket.socket, stopping: threading.Event) -> None:
         self._socket = sock
@@ -81,15 +94,15 @@ class Wire:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def secure(self, context: ssl.SSLContext) -> None:
-        """Speak TLS from here on."""
+        """Switch to TLS."""
         secured = context.wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
         self._socket = secured
-        if self._stopping.is_set():  # `shut` may have met the bare socket
+        if self._stopping.is_set():  # `shut` may have shut the socket below
             raise ClientGone
         secured.do_handshake()
 
     def request(self) -> h11.Request | None:
-        """The next request's head; None once the client is done, or may not send another one."""
+        """Return the next request's head, or None if the client has finished or may not send another one."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         if self._http.our_state is not h11.IDLE:
@@ -99,7 +112,7 @@ class Wire:
         return event if isinstance(event, h11.Request) else None
 
     def arriving(self) -> Iterator[int]:
-        """Read the body into `self.body`; yields its length after every piece."""
+        """Read the body into `self.body`, and yield its length after every piece."""
         while self._http.their_state is h11.SEND_BODY:
             event = self._event()
             if isinstance(event, h11.Data):
@@ -107,12 +120,15 @@ class Wire:
                 yield len(self.body.content)
 
     def wait(self, seconds: float) -> None:
-        """Sleep; raises ConnectionAbortedError where the endpoint stops meanwhile."""
+        """Sleep. Raises ConnectionAbortedError if the endpoint stops meanwhile."""
         if self._stopping.wait(seconds):
             raise ConnectionAbortedError("the endpoint stops")
 
     def answer(self, answer: Answer, drip_seconds: float = 0.0, held_back: int = 0) -> None:
-        """Send an answer, byte by byte with `drip_seconds` between them; the last `held_back` bytes stay unsent."""
+        """Send an answer, without its last `held_back` bytes.
+
+        With `drip_seconds`, send it byte by byte, that far apart.
+        """
         data = self._head(answer) + self._http.send(h11.Data(data=answer.body))
         if held_back:
             data = data[:-held_back]
@@ -121,19 +137,19 @@ class Wire:
         if not drip_seconds:
             self.raw(data)
             return
-        for at in range(len(data)):
-            self.raw(data[at : at + 1])
+        for position in range(len(data)):
+            self.raw(data[position : position + 1])
             self.wait(drip_seconds)
 
     def may_answer(self) -> bool:
-        """Whether nothing was answered yet, so that a last word is possible after a protocol error."""
+        """Tell whether no answer was begun, so that a protocol error can still be answered."""
         return self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE)
 
     def raw(self, data: bytes) -> None:
         self._socket.sendall(data)
 
     def linger(self) -> None:
-        """After an early answer, take what the client still sends for a while, so that it reads the answer in peace."""
+        """Read what the client still sends after an early answer. Else a reset could cost it the answer."""
         deadline = time.monotonic() + LINGER_SECONDS
         if self._socket.fileno() < 0:
             return
@@ -142,7 +158,7 @@ class Wire:
             for _ in self.arriving():
                 if time.monotonic() > deadline or self._stopping.is_set():
                     return
-            self._say_goodbye()
+            self._end_tls()
 
     def reset(self) -> None:
         """Close so that the client sees ECONNRESET."""
@@ -150,11 +166,11 @@ class Wire:
         self._socket.close()
 
     def close(self) -> None:
-        """Close at once, whatever the client still sends."""
+        """Close at once, even if the client is still sending."""
         self._socket.close()
 
     def shut(self) -> None:
-        """From another thread: end every wait on this connection."""
+        """End every wait on this connection, from another thread."""
         with suppress(OSError):
             # Not SSLSocket's own shutdown, which takes the TLS state away from the thread that uses it.
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
@@ -175,6 +191,6 @@ class Wire:
             self._http.receive_data(data)
         return event
 
-    def _say_goodbye(self) -> None:
+    def _end_tls(self) -> None:
         if isinstance(self._socket, ssl.SSLSocket):
             self._socket.unwrap()

@@ -1,7 +1,8 @@
-"""A worker process of the local recogniser: run by path, alone, so that it imports nothing but pocketsphinx.
+"""A worker process of the local recogniser. It is run by its path, isolated, so it imports nothing but pocketsphinx.
 
-Standard input: a little-endian 32-bit length and so many bytes of 16 kHz mono s16le, again and again, until it ends.
+Standard input: for each clip its length as a little-endian 32-bit number, then that many bytes of 16 kHz mono s16le.
 Standard output: `[]` once the model is loaded, then for each clip a JSON line of [text, start, duration], in seconds.
+The process ends when its input ends.
 """
 
 import json
@@ -38,7 +39,7 @@ def words(decoder: Decoder, pcm: bytes) -> Iterator[tuple[str, float, float]]:
 
 
 def main() -> None:
-    # The mean is taken over the whole clip, so that its level does not matter.
+    # "batch" takes the cepstral mean of the whole clip, so the clip's level does not matter.
     decoder = Decoder(loglevel="FATAL", cmn="batch")
     print("[]", flush=True)
     for pcm in clips(sys.stdin.buffer):

@@ -1,4 +1,4 @@
-"""Local Speech endpoints, and a client that they accept."""
+"""Speech endpoints, and a client that they accept."""
 
 import ssl
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import requests
 import trustme
 
 from local.speech import Script, SpeechEndpoint
-from tests.local.speech_client import HEADERS, HELLO_WORLD, PATH, Post, in_chunks, tone, wav
+from tests.support.speech_requests import HEADERS, HELLO_WORLD, PATH, Post, in_chunks, tone, wav
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def script() -> Script:
 
 @pytest.fixture
 def speech(script: Script) -> Iterator[SpeechEndpoint]:
-    """An endpoint that hears "hello world" in everything."""
+    """Return an endpoint that recognises "hello world" in every clip."""
     with SpeechEndpoint(script) as endpoint:
         yield endpoint
 
@@ -33,7 +33,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.fixture
 def post(speech: SpeechEndpoint, session: requests.Session) -> Post:
-    """Send one recognition that the endpoint accepts, but for what the arguments change (None: left out)."""
+    """Return a function that sends a correct recognition. Its arguments change headers; None leaves one out."""
 
     def send(
         body: bytes | Iterator[bytes] | None = None,

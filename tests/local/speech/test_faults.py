@@ -1,4 +1,4 @@
-"""The local Speech endpoint misbehaves as it is asked to, once for each fault, in order."""
+"""The stand-in makes the faults that tests ask for, each one once, in order."""
 
 import http.client
 import socket
@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from local.speech import Fault, Script, SpeechEndpoint
-from tests.local.speech_client import HEADERS, HELLO_WORLD, PATH, Post, tone, wav
+from tests.support.speech_requests import HEADERS, HELLO_WORLD, PATH, Post, tone, wav
 
 TARGET = f"{PATH}?language=en-US"
 HALF = 20_000  # bytes
@@ -29,7 +29,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def connect(endpoint: SpeechEndpoint, tls: ssl.SSLContext | None = None) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", int(endpoint.url.rpartition(":")[2])), timeout=5)
+    client = socket.create_connection(("127.0.0.1", endpoint.port), timeout=5)
     if tls is None:
         return client
     return tls.wrap_socket(client, server_hostname="localhost", suppress_ragged_eofs=False)
@@ -71,20 +71,20 @@ def endpoint_and_tls(
         yield endpoint, client_tls if secure else None
 
 
-def test_any_status_with_headers_and_body_after_the_whole_body_was_read(speech: SpeechEndpoint, post: Post) -> None:
+def test_a_status_fault_answers_after_the_whole_body_was_read(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.append(Fault.status(429, b"slow down", {"Retry-After": "7"}))
     answer = post()
     assert (answer.status_code, answer.text, answer.headers["Retry-After"]) == (429, "slow down", "7")
     assert (speech.received[0].audio, speech.received[0].status) == (wav(tone(1.0)), 429)
 
 
-def test_faults_meet_requests_in_order_and_then_all_is_well(speech: SpeechEndpoint, post: Post) -> None:
+def test_faults_meet_requests_in_order_and_later_ones_are_answered_right(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.extend([Fault.status(503), Fault.none(), Fault.status(500)])
     assert [post().status_code for _ in range(4)] == [503, 200, 500, 200]
     assert speech.connections == 1
 
 
-def test_a_request_that_is_refused_does_not_use_a_fault_up(speech: SpeechEndpoint, post: Post) -> None:
+def test_a_refused_request_uses_up_no_fault(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.append(Fault.status(503))
     assert [post(query="").status_code, post().status_code] == [400, 503]
 
@@ -99,7 +99,7 @@ def test_a_fault_with_a_path_waits_for_a_request_to_it(
     assert [answer.status_code for answer in tokens] == [500, 200]
 
 
-def test_recognition_faults_leave_the_token_alone(
+def test_recognition_faults_do_not_meet_requests_for_tokens(
     speech: SpeechEndpoint, session: requests.Session, post: Post
 ) -> None:
     speech.faults.append(Fault.status(500))
@@ -131,7 +131,7 @@ def test_an_early_answer_comes_before_the_body_and_lets_the_client_finish(
         answer.close()
 
 
-def test_an_early_answer_can_wait_for_a_part_of_the_body(
+def test_an_early_answer_can_wait_for_part_of_the_body(
     endpoint_and_tls: tuple[SpeechEndpoint, ssl.SSLContext | None],
 ) -> None:
     endpoint, tls = endpoint_and_tls
@@ -147,7 +147,7 @@ def test_an_early_answer_can_wait_for_a_part_of_the_body(
         answer.close()
 
 
-def test_an_abrupt_early_answer_closes_under_the_sender_and_can_still_be_read(
+def test_an_abrupt_early_answer_can_still_be_read(
     endpoint_and_tls: tuple[SpeechEndpoint, ssl.SSLContext | None],
 ) -> None:
     endpoint, tls = endpoint_and_tls
@@ -159,7 +159,7 @@ def test_an_abrupt_early_answer_closes_under_the_sender_and_can_still_be_read(
     assert data.endswith(b"who are you?")
 
 
-def test_a_refusal_is_answered_early_and_lets_the_client_finish(
+def test_a_refusal_comes_early_and_lets_the_client_finish(
     endpoint_and_tls: tuple[SpeechEndpoint, ssl.SSLContext | None],
 ) -> None:
     endpoint, tls = endpoint_and_tls
@@ -207,13 +207,13 @@ def test_json_is_cut_off_inside_valid_http(speech: SpeechEndpoint, post: Post) -
         answer.json()
 
 
-def test_a_200_is_empty(speech: SpeechEndpoint, post: Post) -> None:
+def test_a_200_can_be_empty(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.append(Fault.empty())
     answer = post()
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_garbage_comes_instead_of_http(speech: SpeechEndpoint, post: Post) -> None:
+def test_bytes_that_are_not_http_can_be_the_answer(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.append(Fault.garbage())
     with pytest.raises(requests.ConnectionError, match="BadStatusLine"):
         post()
@@ -245,7 +245,7 @@ def test_a_given_document_is_the_answer(speech: SpeechEndpoint, post: Post, stat
     assert post().json()["RecognitionStatus"] == status
 
 
-def test_a_client_reset_in_the_midst_of_a_body_leaves_the_endpoint_unmoved(
+def test_a_client_that_resets_during_its_body_does_no_harm(
     endpoint_and_tls: tuple[SpeechEndpoint, ssl.SSLContext | None],
 ) -> None:
     endpoint, tls = endpoint_and_tls

@@ -1,4 +1,4 @@
-"""The usual request of a strict client of the Speech endpoint, and clips to send."""
+"""A request that the Speech stand-in accepts, and clips to send."""
 
 import io
 import math
@@ -23,7 +23,7 @@ HELLO_WORLD = [Word("hello", 0.2, 0.3), Word("world", 0.6, 0.4)]
 
 
 def tone(seconds: float, level: int = 8000) -> bytes:
-    """Samples that are no silence."""
+    """Return samples that are not silent."""
     return b"".join(struct.pack("<h", int(level * math.sin(n / 8))) for n in range(round(seconds * 16_000)))
 
 
