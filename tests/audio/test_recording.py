@@ -1,4 +1,4 @@
-"""What every recording promises: its content decides how it is read, and reading holds nothing longer than needed."""
+"""A recording: its content decides how it is read, and reading holds nothing longer than needed."""
 
 import gc
 import io

@@ -16,6 +16,13 @@ from tests.infra import tools
 from tests.infra.arm import Json
 
 INFRA = PROJECT / "infra"
+EVENT_PARAMETERS = {
+    "appName": "the-app",
+    "systemTopicName": "the-topic",
+    "storageAccountName": "the-account",
+    "audioContainer": "audio",
+    "deadLetterContainer": "dead-letters",
+}
 STRICT = Path(__file__).parent / "bicepconfig.json"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.infra import tools
 from tests.infra.arm import Json, Scope
-from tests.infra.test_templates import EVENT_PARAMETERS
+from tests.infra.conftest import EVENT_PARAMETERS
 
 pytestmark = pytest.mark.timeout(900)  # installs the scanner the first time
 

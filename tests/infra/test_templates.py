@@ -12,15 +12,8 @@ import pytest
 
 from local.tools import PROJECT
 from tests.infra.arm import Json, Later, Refused, Scope
-from tests.infra.conftest import INFRA, STRICT
+from tests.infra.conftest import EVENT_PARAMETERS, INFRA, STRICT
 
-EVENT_PARAMETERS = {
-    "appName": "the-app",
-    "systemTopicName": "the-topic",
-    "storageAccountName": "the-account",
-    "audioContainer": "audio",
-    "deadLetterContainer": "dead-letters",
-}
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",

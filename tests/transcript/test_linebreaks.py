@@ -1,4 +1,4 @@
-"""Where lines may break, and how wide they are."""
+"""Line breaks: the places where text may break, and the width of each line."""
 
 import pytest
 

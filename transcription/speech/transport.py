@@ -120,7 +120,7 @@ class _Watch:
 
     @contextmanager
     def limit(self, connection: socket.socket, seconds: float) -> Iterator[None]:
-        """What is within fails as if the peer had hung up, once it has taken so long."""
+        """Make the block fail as if the peer had hung up, once it has taken so long."""
         due = time.monotonic() + seconds
         with self._changed:
             self._due[connection] = due
