@@ -57,7 +57,7 @@ def test_results_are_in_order_whatever_the_order_of_the_answers(clock: FakeClock
 def test_speech_without_any_word_says_to_check_the_language(service: Service) -> None:
     for _ in range(4):
         service.answer_next("NoMatch", 5.3)
-    with pytest.raises(NothingRecognized, match=r"en-US.*check the language"):
+    with pytest.raises(NothingRecognized, match=r"en-US.*Check the language"):
         service.transcribe(FOUR_CLIPS)
 
 
