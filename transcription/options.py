@@ -1,4 +1,4 @@
-"""The options of one upload, from its metadata and its name, and the check of its size."""
+"""Reads the options of one upload from its metadata and name, and checks its size."""
 
 from transcription import locales
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
@@ -9,9 +9,9 @@ from transcription.storage.uploads import UploadProperties
 
 
 def check_size(upload: UploadProperties, limits: Limits) -> None:
-    """Check the upload before a byte of it is read.
+    """Check the upload's size before any of it is read.
 
-    Raises EmptyUpload or TooLarge.
+    Raises EmptyUpload if it has no bytes, and TooLarge if it has too many.
     """
     if upload.size == 0:
         raise EmptyUpload("The upload has no bytes. Upload the recording again.")

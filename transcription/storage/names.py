@@ -33,8 +33,8 @@ def is_reachable(name: str) -> bool:
     """Tell whether a request for that name reaches that blob, if it exists.
 
     HTTP clients resolve `.` and `..` before they send a path. `x/../../other/a` would lead out of the container, and an
-    identity or a SAS would allow it. Storage takes a backslash for a slash. Half a surrogate pair cannot be sent at
-    all, and no blob's name contains a NUL or exceeds the limit.
+    identity or a SAS would allow it. Storage reads a backslash as a slash. Half a surrogate pair cannot be sent at all,
+    and no blob's name contains a NUL or exceeds the limit.
     """
     try:
         fits = 0 < _utf16_units(name) <= LONGEST_NAME

@@ -22,7 +22,7 @@ READABLE_MS = 700  # time on screen that a caption gets if the next one leaves r
 LONGEST_MS = 7_000  # time on screen
 FRAME_MS = 40  # time on screen that a caption always gets, even if all its times are the same
 
-# What the layout pays for the end of a caption or line, where one more caption costs 1 and an empty one another 1.
+# The costs of ending a caption or line at a place. One more caption costs 1, and an empty one another 1.
 # Found by trying: a sentence stays whole if it fits on the screen.
 MID_CLAUSE = 0.6
 MID_SENTENCE = 0.25  # after a comma

@@ -1,9 +1,9 @@
 """Joins two answers to clips that share some audio, so that each word is in one of them only.
 
-Continuous speech is cut without a pause, with some audio in both clips (see `clips`). A cut may fall within a word, so
-the words next to a clip's edge are the least reliable. The seam goes where both answers agree, as far from both edges
-as possible: at a word that both have at the same time. Where the service gives no times, it goes into the middle of the
-longest run of words that ends the earlier answer and begins the later one.
+Continuous speech is cut without a pause, with some audio in both clips (see `clips.cutting`). A cut may fall within a
+word, so the words next to a clip's edge are the least reliable. The seam goes where both answers agree, as far from
+both edges as possible: at a word that both have at the same time. Where the service gives no times, it goes into the
+middle of the longest run of words that ends the earlier answer and begins the later one.
 
 A recogniser's display text ("25 men.") differs from its words ("twenty five men"). It is cut at the corresponding
 place. Languages written without spaces are compared by characters.
@@ -109,7 +109,7 @@ def _shortened(
 ) -> Phrase:
     """Return the phrase with every form of its text shortened.
 
-    The alternatives go: they are readings of the whole phrase, and would repeat what was cut off.
+    The alternatives are dropped: they are readings of the whole phrase, and would repeat what was cut off.
     """
 
     def shorten_form(text: str | None) -> str | None:
