@@ -1,10 +1,9 @@
 """Voice activity detection (VAD): which parts of a recording may be speech.
 
 It errs to one side on purpose. What it calls silence is never sent, so words in it would be lost. What it calls sound
-only costs money. A fixed threshold fails on real recordings. So do ready-made detectors: those of webrtcvad and
-pocketsphinx found 0 to 11 of 25 pauses under white noise. What works is energy above a noise floor that follows the
-recording. It is measured in three bands, because noise seldom covers all of them alike: hum leaves the upper ones free,
-hiss the lower.
+only costs money. A fixed threshold fails on real recordings. So do the detectors of webrtcvad and pocketsphinx, which
+found 0 to 11 of 25 pauses under white noise. What works is energy above a noise floor that follows the recording. It is
+measured in three bands, because noise seldom covers all alike: hum leaves the upper ones free, hiss the lower.
 """
 
 from collections.abc import Iterable, Iterator
