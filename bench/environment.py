@@ -65,7 +65,7 @@ class Environment:
         return seconds
 
     def check(self, name: str) -> None:
-        """Raises RuntimeError if the upload has no transcript, because then its times mean nothing."""
+        """Raise RuntimeError if the upload has no transcript, because then its times mean nothing."""
         status = self.document(name)["status"]
         if status != "Succeeded":
             raise RuntimeError(f"{name} ended as {status}, so its times mean nothing")

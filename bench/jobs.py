@@ -54,7 +54,7 @@ def rows(azurite: Azurite) -> Iterator[Row]:
 
 
 def single(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
-    """Measure jobs of one minute, in turns with a straight implementation of the same."""
+    """Measure jobs of one minute, in turns with the least work that gives the same."""
     content = wav(without_pauses(MINUTE))
     job, straight = environment.new_job(), Straight(environment, service)
     ours, theirs = [], []

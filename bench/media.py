@@ -1,4 +1,4 @@
-"""The cost of decoding, next to ffmpeg's command line, and of cutting."""
+"""The cost of decoding, compared with ffmpeg's command line, and of cutting."""
 
 import time
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def decode_by_command(file: Path) -> float:
 
 
 def check_minute(size: int) -> None:
-    """Raises RuntimeError if this number of bytes is not a minute of PCM. Encoders may add a little."""
+    """Raise RuntimeError if this number of bytes is not a minute of PCM. Encoders may add a little."""
     if abs(size / BYTES_PER_SECOND - MINUTE) > 0.5:
         raise RuntimeError(f"{size} bytes of sound are not a minute, so the times mean nothing")
 

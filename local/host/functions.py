@@ -1,4 +1,4 @@
-"""The indexed functions' triggers and limits: the containers and queues to watch, and over which connection."""
+"""The indexed functions' triggers and limits: the containers and queues to watch, and their connections."""
 
 import json
 import os
@@ -28,7 +28,7 @@ class BlobTrigger:
 
     @property
     def function_id(self) -> str:
-        """The function's name in messages and receipts."""
+        """Return the function's name in messages and receipts."""
         return f"Host.Functions.{self.function}"
 
 
