@@ -143,7 +143,7 @@ def audio_seconds(request: Received) -> float:
 def many(environment: Environment) -> Row:
     content = wav(without_pauses(UPLOAD_SECONDS))
     job = environment.new_job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{UPLOADS_IN_FLIGHT}")
-    taken, cpu = [], []
+    durations, cpu = [], []
     for number in range(MANY_ROUNDS):
         say(f"  {UPLOADS} uploads, {UPLOADS_IN_FLIGHT} in flight: {number + 1} of {MANY_ROUNDS}")
         names = [f"{number}-{upload}.wav" for upload in range(UPLOADS)]
@@ -152,7 +152,7 @@ def many(environment: Environment) -> Row:
         with ThreadPoolExecutor(UPLOADS) as pool:
             cpu_before, started = time.process_time(), time.perf_counter()
             list(pool.map(partial(job.run, environment.audio.container_name), names))
-            taken.append(time.perf_counter() - started)
+            durations.append(time.perf_counter() - started)
             cpu.append((time.process_time() - cpu_before) / UPLOADS)
         for name in names:
             environment.check(name)
@@ -160,9 +160,9 @@ def many(environment: Environment) -> Row:
     return Row(
         f"{UPLOADS} uploads, {UPLOADS_IN_FLIGHT} in flight, the service takes 1 s",
         "ideal",
-        f"{median(taken):.2f} s, {milliseconds(cpu)} CPU each",
+        f"{median(durations):.2f} s, {milliseconds(cpu)} CPU each",
         f"{ideal:.2f} s",
-        [100 * ideal / seconds for seconds in taken],
+        [100 * ideal / seconds for seconds in durations],
         "%",
         85,
         at_least=True,
