@@ -84,7 +84,7 @@ class Job:
             self._with_current(name, write)
 
     def _with_current(self, name: str, work: Callable[[UploadProperties], None]) -> None:
-        """Call `work` with the current content, and again whenever the content is replaced meanwhile."""
+        """Call `work` with the current content, and again each time the content is replaced meanwhile."""
         for _ in range(MAX_ROUNDS):
             try:
                 return work(self._uploads.find(name))

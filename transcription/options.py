@@ -33,7 +33,7 @@ def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> R
 
 
 def _language(upload: UploadProperties, default: str) -> str:
-    """Return the metadata's language, else the first folder's name if it is a locale, else the default."""
+    """Return the metadata's language, or the first folder's name if it is a locale, or the default."""
     folder, slash, _ = upload.name.partition("/")
     requested = upload.metadata.get("language", "").strip()
     if not requested:

@@ -55,8 +55,8 @@ def upload_name(message: bytes, watched_container: str) -> str | None:
 def write_abandoned(uploads: Uploads, transcripts: Transcripts, clock: Clock, upload: UploadProperties) -> None:
     """Write and log the `Failed`/`Abandoned` document of `upload`.
 
-    Does nothing if this content already has a document. That is a transcript, or a failure with a reason, which the
-    message lacks. (After each `Exhausted` the host tries again, and the last try ends here.)
+    Does nothing if this content already has a document. That document is a transcript, or a failure with a reason,
+    which the message lacks. (After each `Exhausted` the host tries again, and the last try ends here.)
     Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
     """
     existing = transcripts.find(upload.name)

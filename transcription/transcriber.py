@@ -31,7 +31,7 @@ DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 
 
 class Transcriber:
-    """Turns recordings into transcripts, for all threads of the process."""
+    """Turns recordings into transcripts. Safe to use from many threads."""
 
     def __init__(self, settings: Settings, speech: SpeechClient) -> None:
         self.settings = settings

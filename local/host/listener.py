@@ -17,7 +17,7 @@ log = logging.getLogger("local.host")
 
 POLL_SECONDS = 0.5  # between two polls of an idle queue; the real host backs off to a minute
 VISIBILITY_TIMEOUT = 30  # seconds; if this process crashes, the message is delivered again after that time
-RENEW_SECONDS = 10.0  # the visibility timeout is renewed that often while the function runs
+RENEW_SECONDS = 10.0  # between renewals of the visibility timeout while the function runs
 
 # Starts the work for a message's text. Returns None if there is nothing to do.
 Deliver = Callable[[str, QueueMessage], Future[str | None] | None]

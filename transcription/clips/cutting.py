@@ -187,7 +187,7 @@ class _PendingAudio:
         return begin, min(end, len(self._active))
 
     def _cut_running_speech(self, begin: int) -> _CutPoint:
-        """Cut in the longest silence between words, else at the quietest point, with some sound in both clips."""
+        """Cut in the longest silence between words, or else at the quietest point, with some sound in both clips."""
         options = self._options
         earliest, latest = begin + options.min_fill_frames, begin + options.max_clip_frames
         silences = [

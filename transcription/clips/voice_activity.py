@@ -44,7 +44,7 @@ class VadOptions:
     calm_seconds: float = 0.4  # length of these stretches
     calm_percent: int = 5  # percentile of all stretches that counts as calm
     calm_factor: float = 2.0  # peaks of the noise, relative to calm stretches: 1.3 for hiss, 2 for many voices at once
-    max_calm_db: float = 9.0  # livelier stretches are likely to be speech, and then nothing is known of the noise
+    max_calm_db: float = 9.0  # livelier stretches are likely to be speech, which says nothing about the noise
     min_threshold_db: float = 6.0  # steady noise rises 3 dB; vowels pass 6 dB in speech 10 dB louder than the noise
     max_threshold_db: float = 12.0  # with more, speech only 10 dB louder than the noise would be lost
     max_threshold_share: float = 0.45  # of the distance from the floor to loud speech

@@ -1,6 +1,6 @@
 """The names of blobs: which outputs belong to which upload, and which names a request can reach.
 
-Whoever uploads chooses the name: up to 1,024 characters of any kind. So every name is treated as hostile.
+The uploader chooses the name: up to 1,024 characters of any kind. So every name is treated as hostile.
 https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata.
 """
 

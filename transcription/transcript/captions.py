@@ -52,7 +52,7 @@ class Caption:
 
 
 def files(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
-    """Return the files that accompany a document, kind → content. There are none for a transcript without phrases."""
+    """Return the files that accompany a document, kind → content. A transcript without phrases has none."""
     kinds = [kind for kind in (VTT, SRT, TXT) if kind in formats and transcript.phrases]
     return {kind: render(kind, transcript.phrases, transcript.language) for kind in kinds}
 
@@ -206,7 +206,7 @@ def _cost_of_break(piece: Piece) -> float:
 
 
 def _lines(row: Sequence[Piece], first_line_end: int) -> tuple[str, ...]:
-    """Return one line if `row` fits, else two of about the same width. The first ends by `first_line_end`."""
+    """Return one line if `row` fits, otherwise two of about the same width. The first ends by `first_line_end`."""
     if first_line_end >= len(row):
         return (joined(row),)
 

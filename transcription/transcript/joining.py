@@ -76,7 +76,7 @@ def unit_index(text: str, units: Sequence[str], number: int) -> int:
 
 
 def _units(phrase: Phrase) -> tuple[str, ...]:
-    """Return what a seam counts: the words with times, else the tokens of the lexical form, else those of the text."""
+    """Return the units that a seam counts: the timed words, or the tokens of the lexical form, or those of the text."""
     if phrase.words:
         return tuple(word.text for word in phrase.words)
     return tuple(token.text for token in _tokens(phrase.lexical or phrase.text))
@@ -129,7 +129,7 @@ def _shortened(
 
 
 def _seam_by_time(earlier: Phrase, later: Phrase) -> _Seam:
-    """Return the seam at the word that both have at the same time, else in the middle of the shared audio."""
+    """Return the seam at the word that both have at the same time, or else in the middle of the shared audio."""
     start, end = later.words[0].offset, earlier.words[-1].end
     if end <= start:
         return _Seam(len(earlier.words), 0)
