@@ -74,7 +74,7 @@ class _LimitedAudio:
     def blocks(self) -> Iterator[bytes]:
         """Yield the samples.
 
-        Raises TooLong if the declared duration is over the limit, or once the measured one is.
+        Raises TooLong if the file declares too long a recording, or as soon as it turns out to be one.
         """
         limit = f"{self._max_seconds / 60:g} minutes (MAX_AUDIO_MINUTES)"
         declared = self._recording.duration or 0.0
