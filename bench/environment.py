@@ -72,7 +72,7 @@ class Environment:
 
 
 class NetworkCounter:
-    """Counts this process's connections and storage requests, by the audit events of Python."""
+    """Counts this process's connections and storage requests, from Python's audit events."""
 
     def __init__(self) -> None:
         self.connections = 0

@@ -72,7 +72,7 @@ def single(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
 
 
 class Straight:
-    """The least work that makes a transcript: no checks, cuts, retries or conditions. It keeps its connections too."""
+    """The least work that makes a transcript: no checks, cuts, retries or conditions. It reuses its connections too."""
 
     def __init__(self, environment: Environment, service: SpeechProcess) -> None:
         storage = BlobServiceClient.from_connection_string(environment.settings["AudioStorage"])

@@ -28,7 +28,7 @@ from typing import ClassVar
 
 
 class TranscriptionError(Exception):
-    """The base of all errors here. `code` is the document's `error.code`, `try_again` its `error.tryAgain`."""
+    """The base class of all errors here. `code` is the document's `error.code`, `try_again` its `error.tryAgain`."""
 
     code: ClassVar[str] = ""
     try_again: ClassVar[bool] = False

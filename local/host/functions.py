@@ -18,7 +18,7 @@ DEFAULT_QUEUE_BATCH = 16
 
 @dataclass(frozen=True)
 class BlobTrigger:
-    """A function that wants every new blob of a container."""
+    """A function that is called for every new blob of a container."""
 
     function: str
     parameter: str
@@ -34,7 +34,7 @@ class BlobTrigger:
 
 @dataclass(frozen=True)
 class QueueTrigger:
-    """A function that wants every message of a queue."""
+    """A function that is called for every message of a queue."""
 
     function: str
     parameter: str

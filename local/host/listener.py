@@ -24,7 +24,7 @@ Deliver = Callable[[str, QueueMessage], Future[str | None] | None]
 
 
 class Listener:
-    """The deliveries of one queue. As on the real host, a failed message is delivered again after `retry_delay` s."""
+    """Delivers the messages of one queue. Like the real host, it retries a failed message after `retry_delay` s."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ AT_ONCE = 16
 
 
 class _Passes:
-    """Counts how often a recording went to the service, and how often two events of one upload overlapped.
+    """Counts the passes of recordings to the service, and the overlaps between two events of one upload.
 
     An overlapping event may cost another pass: it cannot know that the first one will succeed.
     """

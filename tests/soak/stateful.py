@@ -54,7 +54,7 @@ class Counts:
 
 
 class Uploads(RuleBasedStateMachine):
-    """The model: the current uploads, the events on their way, and the documents that are right."""
+    """The model: the current uploads, the pending events, and the right documents."""
 
     app: ClassVar[SoakApp]
     contents: ClassVar[list[Content]]
@@ -93,7 +93,7 @@ class Uploads(RuleBasedStateMachine):
 
     @rule(dice=st.randoms(use_true_random=False))
     def deliver(self, dice: random.Random) -> None:
-        """Deliver one of the events on their way, in any order."""
+        """Deliver one of the pending events, in any order."""
         Counts.steps += 1
         if self.events:
             self._deliver(self.events.pop(dice.randrange(len(self.events))))

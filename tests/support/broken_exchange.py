@@ -19,7 +19,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class SocketFault:
-    """A fault of one exchange.
+    """A fault in one exchange.
 
     `when`: `before` the request's body, `during` it, or `after` it. After it, the fault replaces or cuts the answer.
     `method` and `skip` choose the exchange: the first of that method, after `skip` others of it.

@@ -34,7 +34,7 @@ FOUR_CLIPS = PAUSE + (SPEECH + PAUSE) * 4
 
 @dataclass
 class Outcome:
-    """A transcript, and what the endpoint received for it."""
+    """A transcript, and the requests that the endpoint received for it."""
 
     transcript: Transcript
     usage: Usage

@@ -1,9 +1,8 @@
 """Cuts PCM into clips that end in pauses and stay below the service's limit.
 
 The service takes 60 s. It is reported to stop at the first pause of about a second, with `Success` and without a word
-of the rest. So no clip holds such a pause, and cuts are made where nobody speaks. Where somebody speaks without a
-pause, two clips share a little sound, so that each word is whole in one of them. `transcript.joining` then keeps each
-word once.
+of the rest. So no clip holds such a pause, and cuts are made where nobody speaks. In speech without a pause, two clips
+share a little sound, so that each word is whole in one of them. `transcript.joining` then keeps each word once.
 """
 
 from collections.abc import Iterable, Iterator

@@ -34,7 +34,7 @@ BARE_NUMBER = 1.0  # as the second line; lenient parsers take it for the next ca
 
 @dataclass(frozen=True)
 class TimedPiece:
-    """A piece of text and when it is spoken, in seconds. `mid_word`: the next piece belongs to the same word."""
+    """A piece of text and its time in the recording, in seconds. `mid_word`: the next piece is of the same word."""
 
     piece: Piece
     start: float
