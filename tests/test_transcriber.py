@@ -1,4 +1,4 @@
-"""One recording → its transcript: clips in order, limits, progress, and what happens when clips fail."""
+"""The transcription of one recording: clips in order, limits, progress, and clips that fail."""
 
 import logging
 import threading
@@ -50,7 +50,7 @@ def test_results_are_in_order_whatever_the_order_of_the_answers(clock: FakeClock
     pcm = PAUSE + b"".join(murmur(seconds) + PAUSE for seconds in (7.0, 5.0, 3.0))
     with SpeechEndpoint(Script(slow_first), key=SPEECH_KEY) as endpoint:
         transcript = Service(endpoint, clock).transcribe(pcm)
-        assert endpoint.connections == 3, "they go out side by side"
+        assert endpoint.connections == 3, "they are sent in parallel"
     assert [phrase.text for phrase in transcript.phrases] == ["Clip7.", "Clip5.", "Clip3."]
 
 

@@ -1,4 +1,4 @@
-"""The account of what could not be decoded."""
+"""The description of the audio that could not be decoded."""
 
 from transcription.audio.damage import Damage, ends_early
 

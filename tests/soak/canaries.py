@@ -41,7 +41,7 @@ class Canaries(logging.Handler):
 
     @contextmanager
     def watching(self) -> Iterator["Canaries"]:
-        """Search the logs as a host receives them, the app's own also at DEBUG, and treat every token as a secret."""
+        """Search the logs as a host receives them, and the app's own at DEBUG too. Treat every token as a secret."""
         root_logger, app_logger, issue = logging.getLogger(), logging.getLogger("transcription"), Tokens.issue
         level = root_logger.level
         root_logger.setLevel(logging.INFO)

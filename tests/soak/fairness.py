@@ -1,4 +1,4 @@
-"""Runs many short recordings next to a long one: they do not wait for it, and it finishes as well."""
+"""Runs many short recordings alongside a long one: they do not wait for it, and it finishes too."""
 
 import threading
 
@@ -45,7 +45,7 @@ def run(harness: Harness) -> Result:
 
 
 def _answered_clips(app: SoakApp) -> int:
-    """Return how many clips of the long recording have an answer."""
+    """Return the number of clips of the long recording that have an answer."""
     return sum(request.ended > 0 and request.query["language"] == "fr-FR" for request in list(app.endpoint.received))
 
 

@@ -2,7 +2,7 @@
 
 The files are numbered, and a number always gives the same file. `python -m tests.soak.hostile KIND FIRST STOP STEP`
 reads some of them and prints a line for each: number, seconds, peak memory in MB, outcome. It is a process of its own,
-so a crash is seen as one.
+so that a crash is recognised as one.
 """
 
 import io

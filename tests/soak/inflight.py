@@ -1,4 +1,4 @@
-"""Replaces or deletes uploads while they are worked on: in the end the document belongs to the current content."""
+"""Replaces or deletes uploads during their transcription: the last document belongs to the current content."""
 
 import random
 import threading
@@ -13,7 +13,7 @@ from transcription.job import Job
 
 BAR = "replaced or deleted in flight"
 AT_ONCE = 8
-MOST_LATENCY = 0.3  # seconds for a clip; long enough that work on the older content may end last
+MOST_LATENCY = 0.3  # seconds for a clip; long enough for work on the older content to end last
 LONGEST_DELAY = 0.25  # seconds from an upload to the change
 CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again")
 

@@ -1,4 +1,4 @@
-"""Answers with every status and every Retry-After, plain and over TLS: some are retried after a wait, others final."""
+"""Answers with every status and every Retry-After, plain and over TLS: some are retried, the others are final."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -117,7 +117,7 @@ class Service:
 
 @contextmanager
 def services() -> Iterator[dict[bool, Service]]:
-    """Yield a plain service under False, and one with TLS under True."""
+    """Yield two services: plain under False, with TLS under True."""
     recognizer = Script([Word("hello", 0.0, 0.2)])
     with authority() as tls, ExitStack() as endpoints:
         plain = endpoints.enter_context(SpeechEndpoint(recognizer, key=SPEECH_KEY))

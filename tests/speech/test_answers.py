@@ -129,7 +129,7 @@ def test_an_answer_without_scores_has_no_pronunciation() -> None:
     assert phrase.pronunciation is None
 
 
-def test_nothing_in_a_clamped_answer_lies_beyond_the_clip() -> None:
+def test_nothing_in_a_clamped_answer_is_beyond_the_clip() -> None:
     answer = parse(DETAILED).clamped(0.6)
     assert answer.phrase is not None
     (word,) = answer.phrase.words

@@ -1,4 +1,4 @@
-"""The storage clients: how long they retry, and what their errors say."""
+"""The storage clients retry for seconds, and their errors hold no addresses."""
 
 import ssl
 import threading
@@ -101,7 +101,7 @@ def test_a_private_authority_that_the_environment_names_is_trusted(
     assert answered.value.status_code == 403
 
 
-def test_an_error_of_storage_says_its_code(app: App) -> None:
+def test_a_storage_error_shows_its_code(app: App) -> None:
     the_job = app.job(AudioStorage=app.environ["AudioStorage"].replace("AccountKey=", "AccountKey=AAAA"))
     message = f'{{"ContainerName": "{app.audio.container_name}", "BlobName": "a.wav"}}'
     with pytest.raises(StorageFailed, match="403 AuthorizationFailure"):

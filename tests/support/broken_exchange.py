@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 BEFORE, DURING, AFTER = "before", "during", "after"
-IDLE_SECONDS = 20.0  # then a connection ends
+IDLE_SECONDS = 20.0  # after which an idle connection ends
 RECEIVE_BYTES = 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
@@ -19,7 +19,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class SocketFault:
-    """A fault of one exchange.
+    """A fault in one exchange.
 
     `when`: `before` the request's body, `during` it, or `after` it. After it, the fault replaces or cuts the answer.
     `method` and `skip` choose the exchange: the first of that method, after `skip` others of it.
@@ -114,7 +114,7 @@ class Exchange:
     ended: bool = False
 
     def run(self) -> None:
-        """Pass the request and its answer on. Raises Gone if the connection has ended."""
+        """Forward the request and its answer. Raises Gone if the connection has ended."""
         self._break(BEFORE, b"")
         request = bytearray(self.head)
         for piece in self.client.body(self.head):
@@ -158,7 +158,7 @@ class Exchange:
         raise Gone
 
     def _drip(self, fault: SocketFault, answer: bytes) -> None:
-        """Send everything, slowly. The client gets all of it unless it gives up."""
+        """Send everything slowly. The client receives all of it unless it gives up."""
         if not answer:
             self.stopping.wait(fault.seconds / 2)
             return
@@ -181,7 +181,7 @@ class Exchange:
         by = self.random.choice((-20, -1, 1, 20))
         changed = _LENGTH.sub(lambda found: found[0].replace(found[1], b"%d" % max(0, int(found[1]) + by)), whole, 1)
         self.client.socket.sendall(changed)
-        if not answer or self.random.random() < 0.5:  # else the surplus precedes the next answer
+        if not answer or self.random.random() < 0.5:  # otherwise the surplus comes before the next answer
             raise Gone
         self.ended = True
 

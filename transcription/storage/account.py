@@ -84,7 +84,7 @@ def reason(error: AzureError) -> str:
 
 
 def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
-    """Return `write()`. While storage fails, call it again after each of WRITE_WAITS."""
+    """Return the result of `write`. While storage fails, call it again after each of WRITE_WAITS."""
     for seconds in WRITE_WAITS:
         try:
             return write()
@@ -107,8 +107,8 @@ def bare_etag(etag: str) -> str:
 def _environment() -> dict[str, Any]:
     """Return options for the proxies and certificate authorities that the environment names.
 
-    The SDK would read the environment with each request, which takes a fifth of its CPU time. Which hosts use the proxy
-    is still up to the SDK.
+    The SDK would read the environment with each request, which takes a fifth of its CPU time. The SDK still decides
+    which hosts use the proxy.
     """
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     return {"use_env_settings": bool(getproxies()), "connection_verify": bundle or True}

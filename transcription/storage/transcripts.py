@@ -60,7 +60,7 @@ class StoredDocument:
 
     @classmethod
     def of(cls, blob: BlobProperties) -> "StoredDocument":
-        """Return what the properties alone say. They do not say whether a failure is final, so none counts as final."""
+        """Read the blob's properties. They do not show whether a failure is final, so none counts as final."""
         metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
         status = metadata.get("status")
         final = status not in (FAILED, PARTIAL)
@@ -168,7 +168,7 @@ class Transcripts:
     def reassign(self, name: str, stored: StoredDocument, etag: str) -> None:
         """Change the document's source ETag, because its upload got a new one with the same content.
 
-        Else a later failure would remove its words. Does nothing if the document was replaced or cannot be read.
+        Otherwise a later failure would remove its words. Does nothing if the document was replaced or cannot be read.
         """
         try:
             download = self._blob(output_name(name)).download_blob(**only_if_unchanged(str(stored.etag)))
