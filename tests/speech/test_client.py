@@ -18,8 +18,8 @@ from tests.support.speech_client import MINUTE, Caller
 from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
-from transcription.speech.client import LONGEST_ANSWER, RecognitionOptions
-from transcription.speech.transport import CHUNK_BYTES
+from transcription.speech.client import RecognitionOptions
+from transcription.speech.transport import CHUNK_BYTES, LONGEST_ANSWER
 
 AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 

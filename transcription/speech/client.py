@@ -7,14 +7,11 @@ body: no layer below retries.
 """
 
 import re
-import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, SSLError
-from urllib3.util import Timeout
+import requests
 
 from transcription.clock import Budget, Clock
 from transcription.errors import Misconfigured, RequestRefused, Retryable
@@ -24,17 +21,16 @@ from transcription.speech.answers import Answer
 from transcription.speech.concurrency import FairLimiter
 from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.speech.encoding import Encoded
+from transcription.speech.exchanges import ExchangeFailed
 from transcription.speech.failures import explanation, is_retryable, network_reason, retry_after, without_secrets
 from transcription.speech.retries import retry_within
-from transcription.speech.transport import Transport, in_chunks
+from transcription.speech.transport import Reply, Transport, in_chunks
 from transcription.transcript.model import Usage
 
 CONNECT_SECONDS = 10.0  # to connect, and for the peer to accept each chunk
 SILENT_SECONDS = 90.0  # without a byte of the answer; the service takes less than a minute for a minute of audio
 LONGEST_EXCHANGE = 180.0  # seconds from the request to the end of the answer
 TOKEN_EXCHANGE = 15.0  # seconds; a token is small, and other threads wait for it
-READ_BYTES = 64 * 1024
-LONGEST_ANSWER = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
 
 _CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
 
@@ -46,15 +42,6 @@ class RecognitionOptions:
     language: str
     profanity: str
     pronunciation: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class _Reply:
-    """A whole HTTP answer without our secrets. The `body` of a redirect is the address that it leads to."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class SpeechClient:
@@ -104,7 +91,7 @@ class SpeechClient:
 
     def _send(
         self, audio: Encoded, options: RecognitionOptions, auth_headers: dict[str, str], usage: Usage, budget: Budget
-    ) -> _Reply:
+    ) -> Reply:
         connection_id = uuid.uuid4().hex
         usage.sent(connection_id, audio.seconds)
         headers = {
@@ -155,30 +142,34 @@ class SpeechClient:
         query: list[tuple[str, str]],
         body: Iterable[bytes] | bytes,
         seconds: float,
-    ) -> _Reply:
-        """Send one request and return the whole reply.
+    ) -> Reply:
+        """Send one request and return the whole reply, without our secrets.
 
         Raises Retryable if the network fails, or if the exchange takes longer than `seconds`.
         Raises Misconfigured if the certificate is not trusted, or if nothing can be sent to this address.
         Network errors hold the request, and so the key. Only their reason is passed on.
         """
-        deadline = time.monotonic() + seconds
-        connect, read = (max(0.1, min(limit, seconds)) for limit in (CONNECT_SECONDS, SILENT_SECONDS))
+        timeout = (max(0.1, min(CONNECT_SECONDS, seconds)), max(0.1, min(SILENT_SECONDS, seconds)))
         try:
-            with self._transport.post(url, query, headers, body, Timeout(connect=connect, read=read)) as response:
-                is_redirect = 300 <= response.status < 400
-                location = response.headers.get("Location", "").encode()
-                content = location if is_redirect else _read_body(response, deadline)
-                return _Reply(response.status, response.headers, without_secrets(content, headers))
-        except SSLError as error:
+            reply = self._transport.post(url, query, headers, body, timeout, seconds)
+        except ExchangeFailed as error:
+            raise Retryable(str(error)) from None
+        except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted. Check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
             raise Retryable(network_reason(error, headers)) from None
-        except HTTPError as error:
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise Misconfigured(
+                f"No request can be made to {url}. Check the endpoint, or this machine's proxy settings"
+                f" ({type(error).__name__})."
+            ) from None
+        except requests.RequestException as error:
             raise Retryable(network_reason(error, headers)) from None
+        content = reply.headers.get("Location", "").encode() if 300 <= reply.status < 400 else reply.body
+        return Reply(reply.status, reply.headers, without_secrets(content, headers))
 
-    def _raise_for_status(self, reply: _Reply) -> None:
+    def _raise_for_status(self, reply: Reply) -> None:
         """Raise the error that fits the status, unless it is 200.
 
         Raises Retryable if another try may help.
@@ -198,18 +189,3 @@ class SpeechClient:
         if status == 404 or is_redirect:
             raise Misconfigured(f"There is no Speech service at this address. {answered}. Check AZURE_SPEECH_ENDPOINT.")
         raise RequestRefused(f"The service refused the audio or its options. {answered}.")
-
-
-def _read_body(response: BaseHTTPResponse, deadline: float) -> bytes:
-    """Return the whole body. It is read piece by piece: a larger read would never return from a peer that drips.
-
-    Raises Retryable if the body is not there by the deadline, or is longer than LONGEST_ANSWER.
-    """
-    content = bytearray()
-    while piece := response.read1(READ_BYTES, decode_content=True):
-        content += piece
-        if len(content) > LONGEST_ANSWER:
-            raise Retryable(f"the answer has more than {LONGEST_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise Retryable("the answer came too slowly")
-    return bytes(content)
