@@ -93,7 +93,8 @@ class Transcripts:
             properties = document.get_blob_properties()
             stored = StoredDocument.of(properties)
             if not stored.final and properties.size <= LONGEST_DOCUMENT:
-                content = document.download_blob(**only_if_unchanged(properties.etag)).readall()
+                unchanged = only_if_unchanged(properties.etag)
+                content = document.download_blob(decompress=False, **unchanged).readall()
                 stored = replace(stored, final=not _wants_another_try(content), missing=_missing(content))
         except ResourceNotFoundError:
             return StoredDocument(None)
@@ -168,7 +169,8 @@ class Transcripts:
         Does nothing where the document was replaced or cannot be read.
         """
         try:
-            download = self._blob(output_name(name)).download_blob(**only_if_unchanged(str(stored.etag)))
+            unchanged = only_if_unchanged(str(stored.etag))
+            download = self._blob(output_name(name)).download_blob(decompress=False, **unchanged)
             document = json.loads(download.readall())
             document["source"]["etag"] = etag
             self._put_document(name, document, stored.etag)

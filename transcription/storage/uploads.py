@@ -1,7 +1,8 @@
 """The container of uploads: their properties, and their bytes as a seekable file.
 
-Every read is conditional on the upload's ETag, so a recording is never a mixture of old and new content. Errors of the
-SDK that no method names pass through: they mean that storage is down.
+Every read is conditional on the upload's ETag, so a recording is never a mixture of old and new content. Bytes are read
+as they are stored: the SDK would unpack what a Content-Encoding calls compressed, and 1.5 MB may unpack to gigabytes.
+Errors of the SDK that no method names pass through: they mean that storage is down.
 """
 
 import io
@@ -68,7 +69,8 @@ class Uploads:
         Raises UploadReplaced or UploadGone if it is no longer there.
         """
         with _upload_errors(upload.name):
-            download = self._blob(upload.name).download_blob(offset, length, **only_if_unchanged(upload.etag))
+            unchanged = only_if_unchanged(upload.etag)
+            download = self._blob(upload.name).download_blob(offset, length, decompress=False, **unchanged)
             return bytes(download.readall())
 
     def open(self, upload: UploadProperties) -> BinaryIO:
