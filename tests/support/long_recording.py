@@ -31,6 +31,9 @@ class Endless:
             for start in range(0, len(self._minute), 65_536):
                 yield self._minute[start : start + 65_536]
 
+    def exceeds(self, seconds: float) -> bool:
+        return (self.duration or 0.0) > seconds
+
     def close(self) -> None:
         """Nothing to release."""
 
