@@ -24,7 +24,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSetting
 
 from transcription.errors import UploadReplaced
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import CLIENTS_KEPT, only_if_unchanged
+from transcription.storage.account import CLIENTS_KEPT, only_if_unchanged, read_stored
 from transcription.storage.names import output_name
 from transcription.storage.uploads import UploadProperties, Uploads
 from transcription.transcript.document import missing_seconds
@@ -93,8 +93,7 @@ class Transcripts:
             properties = document.get_blob_properties()
             stored = StoredDocument.of(properties)
             if not stored.final and properties.size <= LONGEST_DOCUMENT:
-                unchanged = only_if_unchanged(properties.etag)
-                content = document.download_blob(decompress=False, **unchanged).readall()
+                content = read_stored(document, properties.etag)
                 stored = replace(stored, final=not _wants_another_try(content), missing=_missing(content))
         except ResourceNotFoundError:
             return StoredDocument(None)
@@ -169,9 +168,7 @@ class Transcripts:
         Does nothing where the document was replaced or cannot be read.
         """
         try:
-            unchanged = only_if_unchanged(str(stored.etag))
-            download = self._blob(output_name(name)).download_blob(decompress=False, **unchanged)
-            document = json.loads(download.readall())
+            document = json.loads(read_stored(self._blob(output_name(name)), str(stored.etag)))
             document["source"]["etag"] = etag
             self._put_document(name, document, stored.etag)
         except (ResourceModifiedError, ResourceNotFoundError, ValueError, KeyError, TypeError, RecursionError):

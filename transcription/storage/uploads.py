@@ -1,8 +1,7 @@
 """The container of uploads: their properties, and their bytes as a seekable file.
 
-Every read is conditional on the upload's ETag, so a recording is never a mixture of old and new content. Bytes are read
-as they are stored: the SDK would unpack what a Content-Encoding calls compressed, and 1.5 MB may unpack to gigabytes.
-Errors of the SDK that no method names pass through: they mean that storage is down.
+Every read is conditional on the upload's ETag, so a recording is never a mixture of old and new content. Errors of the
+SDK that no method names pass through: they mean that storage is down.
 """
 
 import io
@@ -18,7 +17,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient
 
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import BLOCK_BYTES, CLIENTS_KEPT, bare_etag, only_if_unchanged
+from transcription.storage.account import BLOCK_BYTES, CLIENTS_KEPT, bare_etag, read_stored
 from transcription.storage.names import is_reachable
 
 log = logging.getLogger(__name__)
@@ -69,9 +68,7 @@ class Uploads:
         Raises UploadReplaced or UploadGone if it is no longer there.
         """
         with _upload_errors(upload.name):
-            unchanged = only_if_unchanged(upload.etag)
-            download = self._blob(upload.name).download_blob(offset, length, decompress=False, **unchanged)
-            return bytes(download.readall())
+            return read_stored(self._blob(upload.name), upload.etag, offset, length)
 
     def open(self, upload: UploadProperties) -> BinaryIO:
         """Return the upload as a seekable file that is read in blocks, never as a whole.
