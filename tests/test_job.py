@@ -185,7 +185,7 @@ def test_a_recording_that_fails_is_closed(app: App, monkeypatch: pytest.MonkeyPa
     app.upload("long.m4a", encode_as("m4a"))
     app.run("long.m4a", MAX_AUDIO_MINUTES="0.01")
     assert app.document("long.m4a")["error"]["code"] == "TooLong"
-    assert len(closed) == 1
+    assert closed
 
 
 def test_an_upload_replaced_during_transcription_gets_the_new_contents_document(app: App) -> None:

@@ -74,16 +74,17 @@ class _LimitedAudio:
     def blocks(self) -> Iterator[bytes]:
         """Yield the samples.
 
-        Raises TooLong if the file declares too long a recording, or as soon as it turns out to be one.
+        Raises TooLong if the recording is too long. That is found out before the first block if the file's duration
+        suggests it, because clips of a recording that is then refused would be paid for.
         """
         limit = f"{self._max_seconds / 60:g} minutes (MAX_AUDIO_MINUTES)"
-        declared = self._recording.duration or 0.0
-        if declared > self._max_seconds:
-            raise TooLong(f"The recording lasts {declared:.0f} s. The limit is {limit}. Upload it in parts.")
+        too_long = TooLong(f"The recording is longer than {limit}. Upload it in parts.")
+        if self._recording.exceeds(self._max_seconds):
+            raise too_long
         for block in self._recording.blocks():
             self._samples += len(block) // SAMPLE_BYTES
             if self.seconds > self._max_seconds:
-                raise TooLong(f"The recording is longer than {limit}. Upload it in parts.")
+                raise too_long
             yield block
 
     def check_damage(self) -> None:

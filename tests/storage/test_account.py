@@ -1,22 +1,24 @@
 """The storage clients retry for seconds, and their errors hold no addresses."""
 
+import socket
 import ssl
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import trustme
-from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 
 from tests.support.app import App
 from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import connect, without_addresses
+from transcription.storage.account import READ_TRIES, connect, without_addresses
 from transcription.storage.uploads import UploadProperties, Uploads
 
 NOBODY_THERE = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
@@ -108,3 +110,97 @@ def test_a_storage_error_shows_its_code(app: App) -> None:
         the_job.run(app.audio.container_name, "a.wav")
     with pytest.raises(StorageFailed, match="403 AuthorizationFailure"):
         the_job.abandon(message.encode())
+
+
+T = TypeVar("T")
+SIZE = 1000
+HEAD = (
+    f"HTTP/1.1 206 Partial Content\r\nContent-Length: {SIZE}\r\nContent-Range: bytes 0-{SIZE - 1}/{SIZE}\r\n"
+    'ETag: "1"\r\n'
+    "x-ms-blob-type: BlockBlob\r\nLast-Modified: Wed, 25 Nov 2026 01:00:00 GMT\r\n\r\n"
+).encode()
+
+
+class TlsStorage:
+    """A storage account over TLS whose first answers break off within a record, on its own thread."""
+
+    def __init__(self, context: ssl.SSLContext, broken: int) -> None:
+        self.answers = 0
+        self._context, self._broken = context, broken
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}/a"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:  # closed
+                return
+            with connection:
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self._context.wrap_bio(received, sent, server_side=True)
+
+        def pumped(step: Callable[[], T]) -> T:
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    connection.sendall(sent.read())
+                    received.write(connection.recv(65_536))
+
+        pumped(tls.do_handshake)
+        pumped(lambda: tls.read(65_536))
+        self.answers += 1
+        tls.write(HEAD + bytes(SIZE // 2))
+        connection.sendall(sent.read())
+        tls.write(bytes(SIZE // 2))
+        record = bytearray(sent.read())
+        record[-1] ^= 0xFF if self.answers <= self._broken else 0
+        connection.sendall(record)
+
+
+@pytest.fixture
+def tls_storage(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[int], TlsStorage]]:
+    """Return a function that starts a TlsStorage with a number of broken answers."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    started: list[TlsStorage] = []
+
+    def start(broken: int) -> TlsStorage:
+        started.append(TlsStorage(context, broken))
+        return started[-1]
+
+    yield start
+    for storage in started:
+        storage.close()
+
+
+def read_from(storage: TlsStorage) -> bytes:
+    uploads = connected(AudioStorage=f"BlobEndpoint={storage.url};SharedAccessSignature=sv=2026&sig=c2VjcmV0")
+    return uploads.read(UploadProperties("a.wav", "1", SIZE, {}), 0, SIZE)
+
+
+def test_an_answer_whose_tls_record_is_broken_is_asked_for_again(tls_storage: Callable[[int], TlsStorage]) -> None:
+    storage = tls_storage(READ_TRIES - 1)
+    assert read_from(storage) == bytes(SIZE)
+    assert storage.answers == READ_TRIES
+
+
+def test_answers_whose_tls_records_stay_broken_end_in_an_error_of_the_sdk(
+    tls_storage: Callable[[int], TlsStorage],
+) -> None:
+    storage = tls_storage(99)
+    with pytest.raises(ServiceResponseError):
+        read_from(storage)
+    assert storage.answers == READ_TRIES

@@ -7,7 +7,7 @@ from typing import Any
 
 import pysubs2
 import pytest
-from azure.storage.blob import BlobClient
+from azure.storage.blob import BlobClient, ContentSettings
 
 from local.speech import Fault
 from tests.support.app import App
@@ -235,3 +235,19 @@ def test_a_write_that_comes_too_late_changes_nothing_and_says_so(app: App, trans
     assert json.loads(content(app, "a.json")) == document
     assert transcripts.write("a", document, {"vtt": "two"}, stored)
     assert (app.documents(), content(app, "a.vtt")) == (["a.json", "a.vtt"], "two")
+
+
+def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
+    app: App, transcripts: Transcripts
+) -> None:
+    document = {"status": "Failed", "error": {"tryAgain": False}, "source": {"etag": "1"}, "gaps": []}
+    app.transcripts.upload_blob(
+        "a.json",
+        json.dumps(document),
+        metadata={"status": "Failed", "source_etag": "1"},
+        content_settings=ContentSettings(content_encoding="gzip"),
+    )
+    stored = transcripts.find("a")
+    assert (stored.final, stored.source_etag) == (True, "1")
+    transcripts.reassign("a", stored, "2")
+    assert transcripts.find("a").source_etag == "2"

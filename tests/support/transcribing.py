@@ -67,6 +67,9 @@ class Pcm:
     def blocks(self) -> Iterator[bytes]:
         yield from blocks(self.pcm)
 
+    def exceeds(self, seconds: float) -> bool:
+        return (self.duration or 0.0) > seconds and len(self.pcm) > seconds * BYTES_PER_SECOND
+
     def close(self) -> None:
         self.closed = True
 
@@ -117,12 +120,12 @@ def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = T
     return Outcome(transcript, usage, endpoint.received)
 
 
-def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint) -> Transcript:
+def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint, **changes: str) -> Transcript:
     """Decode and transcribe a file of any format."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     with closing(open_recording(file, size)) as opened:
-        return _transcribe(opened, endpoint, Usage(), {})
+        return _transcribe(opened, endpoint, Usage(), changes)
 
 
 def _transcribe(

@@ -16,8 +16,9 @@ from urllib.request import getproxies
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import BlobServiceClient
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponseError
+from azure.storage.blob import BlobClient, BlobServiceClient
+from urllib3.exceptions import HTTPError
 
 from transcription.clock import Clock
 from transcription.errors import StorageFailed
@@ -28,6 +29,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2 << 20  # bytes of one read; the SDK's own first read is 32 MiB
+READ_TRIES = 3  # of one read whose TLS connection breaks; as many as the SDK makes of others
 WRITE_WAITS = (2.0, 10.0, 30.0)  # seconds between writes of one output, on top of the SDK's own retries
 CACHED_CLIENTS = 64  # clients for single blobs; more than a process works on at once
 
@@ -81,6 +83,23 @@ def reason(error: AzureError) -> str:
     code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
     code = str(getattr(code, "value", code))
     return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
+
+
+def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: int | None = None) -> bytes:
+    """Return the blob's bytes as they are stored, if it still has this ETag.
+
+    By default the SDK unpacks what a Content-Encoding calls compressed, and 1.5 MB may unpack to gigabytes. Without
+    unpacking, it neither retries nor translates errors of TLS within an answer, so that is done here.
+    """
+    tries = 0
+    while True:
+        try:
+            download = blob.download_blob(offset, length, decompress=False, **only_if_unchanged(etag))
+            return bytes(download.readall())
+        except HTTPError as error:
+            tries += 1
+            if tries == READ_TRIES:
+                raise ServiceResponseError(str(error), error=error) from error
 
 
 def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
