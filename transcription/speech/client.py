@@ -19,12 +19,20 @@ from urllib3.util import Timeout
 from transcription.clock import Budget, Clock
 from transcription.errors import Misconfigured, RequestRefused, Retryable
 from transcription.settings.app import SpeechSettings
+from transcription.settings.endpoint import TOKEN_PATH, origin
 from transcription.speech import answers, pronunciation
 from transcription.speech.answers import Answer
 from transcription.speech.concurrency import FairLimiter
 from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.speech.encoding import Encoded
-from transcription.speech.failures import explanation, is_retryable, network_reason, retry_after, without_secrets
+from transcription.speech.failures import (
+    explanation,
+    is_retryable,
+    network_reason,
+    retry_after,
+    secrets_of,
+    without_secrets,
+)
 from transcription.speech.retries import retry_within
 from transcription.speech.transport import Transport, in_chunks
 from transcription.transcript.model import Usage
@@ -50,11 +58,12 @@ class RecognitionOptions:
 
 @dataclass(frozen=True)
 class _Reply:
-    """A whole HTTP answer without our secrets. The `body` of a redirect is the address that it leads to."""
+    """A whole HTTP answer. `explanation` is what an answer other than 200 says, without our secrets."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    explanation: str
 
 
 class SpeechClient:
@@ -138,14 +147,14 @@ class SpeechClient:
     def _fetch_token(self) -> str:
         url = self._settings.endpoint.token_url
         reply = self._post(url, {KEY_HEADER: self._settings.key}, [], b"", TOKEN_EXCHANGE)
-        answered = f"{url} answered {reply.status}: {explanation(reply.body)}"
+        answered = f"{origin(url)}{TOKEN_PATH} answered {reply.status}: {reply.explanation}"
         if is_retryable(reply.status):
             raise Retryable(answered, retry_after(reply.headers, self._clock))
         if reply.status != 200:
             raise Misconfigured(f"The key was refused. {answered}. {_CHECK_KEY}")
         token = reply.body.strip()
         if not re.fullmatch(rb"[\x21-\x7e]+", token):
-            raise Retryable(f"{url} answered with something other than a token")
+            raise Retryable(f"{origin(url)}{TOKEN_PATH} answered with something other than a token")
         return token.decode()
 
     def _post(
@@ -163,20 +172,23 @@ class SpeechClient:
         Network errors hold the request, and so the key. Only their reason is passed on.
         """
         deadline = time.monotonic() + seconds
+        secrets = secrets_of(self._settings, headers)
         connect, read = (max(0.1, min(limit, seconds)) for limit in (CONNECT_SECONDS, SILENT_SECONDS))
         try:
             with self._transport.post(url, query, headers, body, Timeout(connect=connect, read=read)) as response:
                 is_redirect = 300 <= response.status < 400
                 location = response.headers.get("Location", "").encode()
                 content = location if is_redirect else _read_body(response, deadline)
-                return _Reply(response.status, response.headers, without_secrets(content, headers))
+                if response.status == 200:
+                    return _Reply(200, response.headers, without_secrets(content, headers), "")
+                return _Reply(response.status, response.headers, content, explanation(content, secrets))
         except SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted. Check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
-            raise Retryable(network_reason(error, headers)) from None
+            raise Retryable(network_reason(error, secrets)) from None
         except HTTPError as error:
-            raise Retryable(network_reason(error, headers)) from None
+            raise Retryable(network_reason(error, secrets)) from None
 
     def _raise_for_status(self, reply: _Reply) -> None:
         """Raise the error that fits the status, unless it is 200.
@@ -190,7 +202,7 @@ class SpeechClient:
             return
         is_redirect = 300 <= status < 400
         separator = ", a redirect to " if is_redirect else ": "
-        answered = f"{self.endpoint} answered {status}{separator}{explanation(reply.body)}"
+        answered = f"{self.endpoint} answered {status}{separator}{reply.explanation}"
         if is_retryable(status):
             raise Retryable(answered, retry_after(reply.headers, self._clock))
         if status in (401, 403):
