@@ -41,7 +41,7 @@ def secrets_of(settings: SpeechSettings, request_headers: Mapping[str, str]) -> 
 
 def explanation(body: bytes, secrets: Secrets) -> str:
     """Return what the body of an error says, short and on one line, unless it repeats a secret."""
-    text = body[: 4 * QUOTED].replace(b"\0", b"").decode("utf-8-sig", "replace")  # UTF-16 has a NUL in each character
+    text = body[: 4 * QUOTED].replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16 has a NUL in each character
     try:
         error = json.loads(body).get("error", {})
         text = error.get("message") or text
