@@ -8,7 +8,8 @@ hides the whole text: the rest of it may say the secret once more, in a form tha
 import base64
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import unquote
 
 NOT_SHOWN = "(not shown: it repeats the key)"
@@ -34,15 +35,20 @@ class Secrets:
 
     def repeated_in(self, text: str) -> bool:
         """Tell whether the text holds a secret or a long part of one, in any case, encoding or spacing."""
-        readings = [_plain(reading) for reading in _readings(text)]
-        forms = [form for value in self._values for form in _forms(value)]
-        return any(_share_a_run(form, reading) for form in forms for reading in readings)
+        readings = {_plain(reading) for reading in set(_readings(text))}
+        return any(
+            not runs.isdisjoint(_runs(reading, length))
+            for value in self._values
+            for length, runs in _telling_runs(value).items()
+            for reading in readings
+        )
 
 
 def _plain(text: str) -> str:
     """Return the ASCII letters and digits, in lower case. NULs, separators and full-width forms make no difference."""
-    characters = (unicodedata.normalize("NFKC", character) for character in text)  # alone, so that no two are combined
-    return re.sub(r"[^a-z0-9]+", "", "".join(characters).casefold())
+    if not text.isascii():  # each character alone, so that no two are combined
+        text = "".join(unicodedata.normalize("NFKC", character) for character in text)
+    return re.sub(r"[^a-z0-9]+", "", text.casefold())
 
 
 def _readings(text: str) -> Iterator[str]:
@@ -68,9 +74,14 @@ def _forms(secret: str) -> Iterator[str]:
             yield _plain(digits[-(-before * 8 // 6) : (before + len(data)) * 8 // 6])
 
 
-def _share_a_run(secret: str, text: str) -> bool:
-    length = min(RUN, len(secret))
-    return not _runs(secret, length).isdisjoint(_runs(text, length))
+@lru_cache(maxsize=32)  # a process has a few secrets, and throttling brings many errors at once
+def _telling_runs(secret: str) -> Mapping[int, set[str]]:
+    """Return the runs of all forms of the secret, by their length."""
+    runs: dict[int, set[str]] = {}
+    for form in _forms(secret):
+        length = min(RUN, len(form))
+        runs.setdefault(length, set()).update(_runs(form, length))
+    return runs
 
 
 def _runs(text: str, length: int) -> set[str]:
