@@ -1,24 +1,32 @@
 """The storage clients retry for seconds, and their errors hold no addresses."""
 
 import socket
+import socketserver
 import ssl
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TypeVar
+from urllib.parse import quote
 
 import pytest
 import trustme
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
+from azure.core.rest import HttpRequest
 
 from tests.support.app import App
+from tests.support.secrets import ENCODINGS, shown_run
 from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import READ_TRIES, connect, without_addresses
+from transcription.settings.secrets import NOT_SHOWN, Secrets
+from transcription.storage.account import READ_TRIES, connect, reason, without_addresses
 from transcription.storage.uploads import UploadProperties, Uploads
 
 NOBODY_THERE = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
@@ -71,6 +79,77 @@ def test_an_error_does_not_hold_the_sas_even_if_the_answer_repeats_the_address(p
     with pytest.raises(StorageFailed, match="403") as failed, without_addresses():
         uploads.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
     assert "canary" not in "".join(traceback.format_exception(failed.value))
+
+
+SIGNATURE = "c0de1/c0de2+c0de3c0de4c0de5="
+CHUNKED = b"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-8/9\r\nTransfer-Encoding: chunked\r\n\r\n"
+XML = '<?xml version="1.0" encoding="utf-8"?><Error><Code>Denied</Code><Message>{} is wrong</Message></Error>'
+
+
+def head_and_body(status: bytes, body: bytes, content_type: bytes = b"application/xml") -> bytes:
+    lengths = b"Content-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (content_type, len(body))
+    return b"HTTP/1.1 %b\r\n%b%b" % (status, lengths, body)
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """Yield the address of a peer that sends these bytes, whatever it is asked."""
+
+    class Peer(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Peer) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/a"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("place", "encoding"),
+    [
+        *((place, encoding) for place in ("message", "status line", "not HTTP") for encoding in ENCODINGS),
+        *(("broken chunk", encoding) for encoding in ("plain", "UTF-16 LE", "spaced")),  # the SDK retries for 2 s
+    ],
+)
+def test_no_answer_carries_the_sas_to_the_host_whatever_its_encoding(
+    place: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HttpTransport, "sleep", lambda *_: None)
+    echo = ENCODINGS[encoding](SIGNATURE)
+    line = echo.replace(b"\r\n", b"\t")
+    answers = {
+        "message": head_and_body(b"403 Denied", XML.format(escape(echo.decode("utf-8", "replace"))).encode()),
+        "status line": head_and_body(b"403 " + line, b""),
+        "not HTTP": line + b"\r\n\r\n",
+        "broken chunk": CHUNKED + line + b"\r\n",
+    }
+    with answering(answers[place]) as address:
+        connection = f"BlobEndpoint={address};SharedAccessSignature=sv=2026&sig={quote(SIGNATURE, safe='')}"
+        uploads = connected(AudioStorage=connection)
+        with pytest.raises(StorageFailed) as failed, without_addresses():
+            uploads.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
+    message = "".join(traceback.format_exception(failed.value))
+    assert not Secrets([SIGNATURE]).repeated_in(message)
+    assert shown_run(SIGNATURE, message) == ""
+
+
+def test_the_words_of_storage_are_shown_if_they_repeat_no_secret() -> None:
+    body = XML.format("The prefix").encode()
+    with answering(head_and_body(b"403 Denied", body)) as address:
+        uploads = connected(AudioStorage=f"BlobEndpoint={address};AccountName=a;AccountKey=c2VjcmV0")
+        with pytest.raises(StorageFailed, match=r"The prefix is wrong \(403"), without_addresses():
+            uploads.read(UploadProperties("a.wav", "0x1", 9, {}), 0, 9)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "SharedKey account:"])
+def test_the_authorization_of_a_request_is_not_shown(scheme: str) -> None:
+    request = HttpRequest("GET", "https://acc.blob.core.windows.net/", headers={"Authorization": scheme + SIGNATURE})
+    error = HttpResponseError(f"{SIGNATURE} is wrong")
+    error.response = SimpleNamespace(request=request)
+    assert reason(error).startswith(NOT_SHOWN)
 
 
 @pytest.mark.parametrize("excepted", [False, True])

@@ -9,12 +9,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.support.secrets import ENCODINGS
+
 BEFORE, DURING, AFTER = "before", "during", "after"
 IDLE_SECONDS = 20.0  # after which an idle connection ends
 RECEIVE_BYTES = 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
+_SECRETS = re.compile(
+    rb"\r\n(?:Ocp-Apim-Subscription-Key|Authorization): ([^\r]*)|(?<=[?&]sig=)([^& ]*)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class SocketFault:
     `method` and `skip` choose the exchange: the first of that method, after `skip` others of it.
     `seconds`: the length of a stall or a delay.
     `answer`: sent instead of the server's answer, by the kinds that need one.
-    `echo`: the answer's body repeats the request's head, with all secrets in it.
+    `echo`: the answer's body repeats the request's secrets in a random encoding, and then its head.
     """
 
     kind: str
@@ -201,11 +206,19 @@ class Exchange:
 
     def _answered(self, fault: SocketFault, answer: bytes) -> None:
         """Send another answer, and close at once or after the client has sent its request."""
-        body = b"You asked: " + self.head if fault.echo else b"no"
+        body = self._echo() if fault.echo else b"no"
         self.client.socket.sendall(fault.answer + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         if self.random.random() < 0.5:
             self._drain(fault.seconds)
         raise Gone
+
+    def _echo(self) -> bytes:
+        """Return the secrets of the request's head in a random encoding, then the head as it is.
+
+        They come first, because an error's message quotes only the beginning.
+        """
+        secrets = " ".join((found[1] or found[2]).decode("latin-1") for found in _SECRETS.finditer(self.head))
+        return ENCODINGS[self.random.choice(sorted(ENCODINGS))](f"Denied: {secrets} ") + b"You asked: " + self.head
 
     def _send_part(self, answer: bytes) -> None:
         self.client.socket.sendall(answer[: self.random.randrange(len(answer))] if answer else b"")

@@ -20,6 +20,7 @@ SUCCESS = "Success"
 NO_MATCH = "NoMatch"  # speech, but no words of the language
 INITIAL_SILENCE = "InitialSilenceTimeout"
 BABBLE = "BabbleTimeout"  # only noise
+ERROR = "Error"  # internal
 
 OMISSION = "Omission"  # a word of the reference text that was not spoken
 SCORES = {
@@ -73,7 +74,9 @@ def parse(body: bytes) -> Answer:
         return Answer(status, phrase, offset + duration)
     if status in (NO_MATCH, INITIAL_SILENCE, BABBLE):
         return Answer(status, None, offset + duration)
-    raise Retryable(f"the service answered {status!r:.60}")
+    if status == ERROR:
+        raise Retryable("the service answered that it failed (RecognitionStatus Error)")
+    raise Retryable("the service answered with an unknown RecognitionStatus")  # not quoted: it may repeat the key
 
 
 def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:

@@ -16,15 +16,23 @@ import requests
 from transcription.clock import Budget, Clock
 from transcription.errors import Misconfigured, RequestRefused, Retryable
 from transcription.settings.app import SpeechSettings
+from transcription.settings.endpoint import TOKEN_PATH, origin
 from transcription.speech import answers, pronunciation
 from transcription.speech.answers import Answer
 from transcription.speech.concurrency import FairLimiter
 from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.speech.encoding import Encoded
 from transcription.speech.exchanges import ExchangeFailed
-from transcription.speech.failures import explanation, is_retryable, network_reason, retry_after, without_secrets
+from transcription.speech.failures import (
+    explanation,
+    is_retryable,
+    network_reason,
+    retry_after,
+    secrets_of,
+    without_secrets,
+)
 from transcription.speech.retries import retry_within
-from transcription.speech.transport import Reply, Transport, in_chunks
+from transcription.speech.transport import Transport, in_chunks
 from transcription.transcript.model import Usage
 
 CONNECT_SECONDS = 10.0  # to connect, and for the peer to accept each chunk
@@ -42,6 +50,16 @@ class RecognitionOptions:
     language: str
     profanity: str
     pronunciation: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """A whole HTTP answer. `explanation` is what an answer other than 200 says, without our secrets."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    explanation: str
 
 
 class SpeechClient:
@@ -91,7 +109,7 @@ class SpeechClient:
 
     def _send(
         self, audio: Encoded, options: RecognitionOptions, auth_headers: dict[str, str], usage: Usage, budget: Budget
-    ) -> Reply:
+    ) -> _Reply:
         connection_id = uuid.uuid4().hex
         usage.sent(connection_id, audio.seconds)
         headers = {
@@ -125,14 +143,14 @@ class SpeechClient:
     def _fetch_token(self) -> str:
         url = self._settings.endpoint.token_url
         reply = self._post(url, {KEY_HEADER: self._settings.key}, [], b"", TOKEN_EXCHANGE)
-        answered = f"{url} answered {reply.status}: {explanation(reply.body)}"
+        answered = f"{origin(url)}{TOKEN_PATH} answered {reply.status}: {reply.explanation}"
         if is_retryable(reply.status):
             raise Retryable(answered, retry_after(reply.headers, self._clock))
         if reply.status != 200:
             raise Misconfigured(f"The key was refused. {answered}. {_CHECK_KEY}")
         token = reply.body.strip()
         if not re.fullmatch(rb"[\x21-\x7e]+", token):
-            raise Retryable(f"{url} answered with something other than a token")
+            raise Retryable(f"{origin(url)}{TOKEN_PATH} answered with something other than a token")
         return token.decode()
 
     def _post(
@@ -142,13 +160,14 @@ class SpeechClient:
         query: list[tuple[str, str]],
         body: Iterable[bytes] | bytes,
         seconds: float,
-    ) -> Reply:
+    ) -> _Reply:
         """Send one request and return the whole reply, without our secrets.
 
         Raises Retryable if the network fails, or if the exchange takes longer than `seconds`.
         Raises Misconfigured if the certificate is not trusted, or if nothing can be sent to this address.
         Network errors hold the request, and so the key. Only their reason is passed on.
         """
+        secrets = secrets_of(self._settings, headers)
         timeout = (max(0.1, min(CONNECT_SECONDS, seconds)), max(0.1, min(SILENT_SECONDS, seconds)))
         try:
             reply = self._transport.post(url, query, headers, body, timeout, seconds)
@@ -158,18 +177,20 @@ class SpeechClient:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted. Check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
-            raise Retryable(network_reason(error, headers)) from None
+            raise Retryable(network_reason(error, secrets)) from None
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise Misconfigured(
-                f"No request can be made to {url}. Check the endpoint, or this machine's proxy settings"
+                f"No request can be made to {origin(url)}. Check the endpoint, or this machine's proxy settings"
                 f" ({type(error).__name__})."
             ) from None
         except requests.RequestException as error:
-            raise Retryable(network_reason(error, headers)) from None
+            raise Retryable(network_reason(error, secrets)) from None
+        if reply.status == 200:
+            return _Reply(200, reply.headers, without_secrets(reply.body, headers), "")
         content = reply.headers.get("Location", "").encode() if 300 <= reply.status < 400 else reply.body
-        return Reply(reply.status, reply.headers, without_secrets(content, headers))
+        return _Reply(reply.status, reply.headers, content, explanation(content, secrets))
 
-    def _raise_for_status(self, reply: Reply) -> None:
+    def _raise_for_status(self, reply: _Reply) -> None:
         """Raise the error that fits the status, unless it is 200.
 
         Raises Retryable if another try may help.
@@ -181,7 +202,7 @@ class SpeechClient:
             return
         is_redirect = 300 <= status < 400
         separator = ", a redirect to " if is_redirect else ": "
-        answered = f"{self.endpoint} answered {status}{separator}{explanation(reply.body)}"
+        answered = f"{self.endpoint} answered {status}{separator}{reply.explanation}"
         if is_retryable(status):
             raise Retryable(answered, retry_after(reply.headers, self._clock))
         if status in (401, 403):

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import getproxies
 
 from azure.core import MatchConditions
@@ -23,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from transcription.clock import Clock
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
+from transcription.settings.secrets import Secrets
 
 T = TypeVar("T")
 
@@ -45,7 +47,6 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "max_chunk_get_size": BLOCK_BYTES,
 }
 
-_QUERY = re.compile(r"(\?|%3f)\S*", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]{1,60}")  # such as AuthorizationPermissionMismatch
 
 # This logger writes each request and answer with all headers at INFO. The host would store and bill those lines.
@@ -76,8 +77,15 @@ def without_addresses() -> Iterator[None]:
 
 
 def reason(error: AzureError) -> str:
-    """Return the error's first line without queries, and storage's own code, because answers to HEAD have no text."""
-    first = _QUERY.sub("?…", (str(error).splitlines() or [""])[0])
+    """Return the error's first line, and storage's own code: a refused HEAD has no words.
+
+    The line has no queries. It is not shown if it repeats the SAS, the signature or the token of the request.
+    """
+    inner = error.inner_exception
+    request = getattr(getattr(error, "response", None) or inner, "request", None)
+    first = _secrets_of(request).quotable((str(error).splitlines() or [""])[0])
+    if request is None and inner is not None:
+        first = type(inner).__name__  # its text may quote the answer, and nobody can tell what the request held
     if not isinstance(error, HttpResponseError):
         return first
     code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
@@ -100,6 +108,13 @@ def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: 
             tries += 1
             if tries == READ_TRIES:
                 raise ServiceResponseError(str(error), error=error) from error
+
+
+def _secrets_of(request: Any) -> Secrets:
+    """Return the secrets of the SDK's request, or of requests' own."""
+    signatures = parse_qs(urlsplit(getattr(request, "url", None) or "").query).get("sig", [])
+    scheme_and_value = (getattr(request, "headers", None) or {}).get("Authorization") or ""
+    return Secrets([*signatures, re.split("[ :]", scheme_and_value)[-1]])  # `Bearer token`, `SharedKey account:value`
 
 
 def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
