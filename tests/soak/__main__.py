@@ -20,6 +20,7 @@ from tests.soak import (
     sockets,
     stateful,
     statuses,
+    wire,
 )
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.harness import Harness
@@ -27,6 +28,7 @@ from tests.soak.report import Result, table
 
 BARS: dict[str, Callable[[Harness], Result]] = {
     "duplicates": duplicates.run,
+    "wire": wire.run,
     "sockets": sockets.run,
     "statuses": statuses.run,
     "outage": outage.run,

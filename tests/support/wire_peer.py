@@ -28,7 +28,7 @@ JUNK = (b"\0", b"\r\n", b"HTTP/1.1 200 OK\r\n", b"0\r\n\r\n", bytes(range(256)))
 
 @dataclass(frozen=True)
 class Plan:
-    """What happens to one request."""
+    """The course of one exchange."""
 
     acknowledged: bool
     interim: tuple[bytes, ...]
