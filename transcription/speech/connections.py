@@ -33,7 +33,8 @@ from transcription.speech.exchanges import EXCHANGES, NotAcknowledged, hang_up
 
 ACKNOWLEDGED_WITHIN = 1.0  # seconds; a round trip takes a tenth
 LONGEST_HEAD = 8192  # bytes
-_WHOLE_HEAD = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)[ \r].*\r\n\r\n", re.DOTALL)
+_USUAL_HEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
+_WHOLE_HEAD = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)[ \r](?:(?!\r\n\r\n).)*\r\n\r\n", re.DOTALL)
 
 
 def is_about_service(status: int) -> bool:
@@ -160,7 +161,7 @@ class _Connection(HTTPConnection):
         yield chunk
 
     def _await_acknowledgement(self) -> None:
-        """Read the next head, byte by byte so that nothing behind it is lost.
+        """Read the next head, and nothing behind it.
 
         Raises BrokenPipeError if it is a refusal: urllib3 then reads that without sending the body.
         Raises NotAcknowledged if it is neither a refusal nor `100 Continue`.
@@ -168,8 +169,11 @@ class _Connection(HTTPConnection):
         head = b""
         self.sock.settimeout(ACKNOWLEDGED_WITHIN)
         try:
-            while not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD and (byte := self.sock.recv(1)):
-                head += byte
+            while not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD:
+                piece = self.sock.recv(1 if head else len(_USUAL_HEAD))
+                if not piece:
+                    break
+                head += piece
         except TimeoutError:
             raise NotAcknowledged(silent=not head) from None
         except OSError:
