@@ -17,7 +17,7 @@ from transcription.errors import TooLong, TooLongForPronunciation, UnsupportedAu
 from transcription.ordered_map import ordered_map
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
-from transcription.speech.pronunciation import LONGEST_ASSESSED
+from transcription.speech.pronunciation import MAX_ASSESSED_SECONDS
 from transcription.transcript.assembly import ClipResult, assemble
 from transcription.transcript.model import Gap, Transcript, Usage
 
@@ -109,9 +109,9 @@ def _single_clip(audio: _LimitedAudio) -> Clip:
     pcm = bytearray()
     for block in audio.blocks():
         pcm += block
-        if audio.seconds > LONGEST_ASSESSED:
+        if audio.seconds > MAX_ASSESSED_SECONDS:
             raise TooLongForPronunciation(
-                f"The recording is longer than {LONGEST_ASSESSED:g} s, the limit of a pronunciation assessment."
+                f"The recording is longer than {MAX_ASSESSED_SECONDS:g} s, the limit of a pronunciation assessment."
                 " Upload it in parts, each with the text that is read in it."
             )
     return Clip(0, bytes(pcm), ((0, len(pcm) // SAMPLE_BYTES),))
