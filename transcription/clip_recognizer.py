@@ -52,7 +52,7 @@ class ClipRecognizer:
                 answer = self._send(part)
                 queue.extendleft(reversed(self._handle_answer(answer, part, result)))
             except (Exhausted, Misconfigured, RequestRefused) as error:
-                result.add_gap(part.voiced, error.code)
+                result.add_gap(part.speech, error.code)
                 result.error = error
         return result
 
@@ -64,7 +64,7 @@ class ClipRecognizer:
         if answer.phrase:
             result.phrases.append(answer.phrase)
         elif answer.status == answers.NO_MATCH:
-            result.add_gap(clip.voiced, answers.NO_MATCH)
+            result.add_gap(clip.speech, answers.NO_MATCH)
         return [result]
 
     def _send(self, clip: Clip) -> Answer:
@@ -99,7 +99,7 @@ class ClipRecognizer:
         Noise or silence ended the recognition before this clip. What follows may be speech or hold music, so it is
         first sent in probes. Their answers do not count, because they may end in the middle of a word.
         """
-        while clip.voiced and self._reserve_resend(min(PROBE_SECONDS, clip.seconds)):
+        while clip.speech and self._reserve_resend(min(PROBE_SECONDS, clip.seconds)):
             if clip.seconds <= PROBE_SECONDS:
                 yield clip
                 return
@@ -129,5 +129,5 @@ def _coverage(clip: Clip, answer: Answer) -> Coverage:
 
 def _wordless(clip: Clip, resend: tuple[Clip, ...]) -> tuple[Stretch, ...]:
     """Return the stretches of speech without words up to the first clip to resend, or none if they are short."""
-    stretches = clipped(clip.voiced, clip.start, resend[0].start if resend else clip.end)
+    stretches = clipped(clip.speech, clip.start, resend[0].start if resend else clip.end)
     return stretches if total_length(stretches) >= MIN_GAP_SECONDS * SAMPLE_RATE else ()

@@ -70,7 +70,7 @@ class Job:
             log.warning("Ignored an event for container %r: only %r is watched", container, self._uploads.container)
             return
         budget = Budget(self._clock, self._budget_seconds, name)
-        self._with_current(name, lambda upload: self._finish(upload, budget))
+        self._with_current(name, lambda upload: self._transcribe_if_needed(upload, budget))
 
     @without_addresses()
     def abandon(self, message: bytes) -> None:
@@ -95,7 +95,7 @@ class Job:
                 return None
         raise UploadReplaced(f"{name!r} was replaced {MAX_ROUNDS} times while it was being transcribed")
 
-    def _finish(self, upload: UploadProperties, budget: Budget) -> None:
+    def _transcribe_if_needed(self, upload: UploadProperties, budget: Budget) -> None:
         existing = self._transcripts.find(upload.name)
         if upload.is_folder_marker or existing.finishes(upload):
             return

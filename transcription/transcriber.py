@@ -43,7 +43,7 @@ class Transcriber:
         Raises Final, Misconfigured or Exhausted if there are no words because of that error.
         """
         usage.endpoint = self._speech.endpoint
-        budget = budget.part()
+        budget = budget.child()
         audio = _LimitedAudio(recording, self.settings.limits.audio_seconds)
         recognizer = ClipRecognizer(self._speech, self.settings.speech.audio_format, options, usage, budget)
         if options.pronunciation:
@@ -51,7 +51,7 @@ class Transcriber:
         else:
             workers = min(self.settings.speech.max_concurrent_requests, MAX_PARALLEL_CLIPS)
             clips = cut(audio.blocks())
-            stream = ordered_map(recognizer.recognize, clips, workers, workers + CLIPS_AHEAD, abandon=budget.end)
+            stream = ordered_map(recognizer.recognize, clips, workers, workers + CLIPS_AHEAD, on_error=budget.end)
             results = list(_log_progress(stream, recording.duration or 0.0, budget.name))
         if not any(result.phrases or result.gaps for result in results):
             audio.check_damage()

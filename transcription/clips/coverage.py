@@ -47,12 +47,12 @@ def _covered_end(clip: Clip, answer_end: int, words_end: int | None) -> int:
     """Return the end of the covered audio. An answer may end in the middle of a word that its text leaves out."""
     if words_end is None or words_end >= answer_end:
         return answer_end
-    sound_starts = [start for start, end in clip.voiced if start <= answer_end < end]
+    sound_starts = [start for start, end in clip.speech if start <= answer_end < end]
     return max(words_end, sound_starts[0]) if sound_starts else answer_end
 
 
 def _uncovered(clip: Clip, covered_end: int) -> tuple[Stretch, ...]:
-    uncovered = clipped(clip.voiced, covered_end, clip.end)
+    uncovered = clipped(clip.speech, covered_end, clip.end)
     if uncovered and uncovered[0][0] == covered_end and total_length(uncovered[:1]) < TAIL_SECONDS * SAMPLE_RATE:
         uncovered = uncovered[1:]
     return uncovered if total_length(uncovered) >= MIN_SPEECH_SECONDS * SAMPLE_RATE else ()
@@ -78,7 +78,7 @@ def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...
     middles = [(before[-1][1] + after[0][0]) // 2 for before, after in pairwise(groups)]
     bounds = pairwise([start, *middles, clip.end])
     for (clip_start, clip_end), group in zip(bounds, groups, strict=True):
-        yield replace(clip.between(clip_start, clip_end), voiced=group)
+        yield replace(clip.between(clip_start, clip_end), speech=group)
 
 
 def _split_at_silences(stretches: tuple[Stretch, ...], silence: float) -> Iterator[tuple[Stretch, ...]]:

@@ -114,12 +114,12 @@ class _Utterance:
 class _CutPoint:
     """The end of a clip and the start of the next one, in frames.
 
-    The clip's answer has to cover the sound up to `voiced_end`.
+    The clip's answer has to cover the sound up to `speech_end`.
     """
 
     end: int
     next_start: int
-    voiced_end: int
+    speech_end: int
 
     @classmethod
     def in_silence(cls, end: int) -> "_CutPoint":
@@ -158,7 +158,7 @@ class _PendingAudio:
             else:
                 end = min(end, begin + options.max_clip_frames)
                 clip = self._take(begin, _CutPoint.in_silence(end))
-                if clip.overlap or total_length(clip.voiced) >= options.min_sound_seconds * SAMPLE_RATE:
+                if clip.overlap or total_length(clip.speech) >= options.min_sound_seconds * SAMPLE_RATE:
                     yield clip
         if not self._overlap and not (more and self._is_short_recording()):
             self._drop(max(0, len(self._active) - options.before_frames))
@@ -209,14 +209,14 @@ class _PendingAudio:
         pcm = bytes(self._pcm[begin * FRAME_BYTES : cut_point.end * FRAME_BYTES])
         start = self._start + begin * FRAME_SAMPLES
         end = start + len(pcm) // SAMPLE_BYTES
-        voiced_begin = begin + self._overlap // 2  # up to here the previous clip has to cover the sound
-        voiced = self._voiced(voiced_begin, cut_point.voiced_end, end)
-        clip = Clip(start, pcm, voiced, self._overlap * FRAME_SAMPLES)
+        speech_begin = begin + self._overlap // 2  # up to here the previous clip has to cover the sound
+        speech = self._speech_between(speech_begin, cut_point.speech_end, end)
+        clip = Clip(start, pcm, speech, self._overlap * FRAME_SAMPLES)
         self._drop(cut_point.next_start)
         self._overlap = cut_point.end - cut_point.next_start
         return clip
 
-    def _voiced(self, first_frame: int, last_frame: int, end: int) -> tuple[Stretch, ...]:
+    def _speech_between(self, first_frame: int, last_frame: int, end: int) -> tuple[Stretch, ...]:
         """Return the stretches of sound between two frames. A last frame that is not full ends at `end`."""
         origin = self._start + first_frame * FRAME_SAMPLES
         sounds = spans(self._active[first_frame:last_frame])
