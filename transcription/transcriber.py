@@ -1,7 +1,7 @@
 """Turns one recording into a transcript: cuts it into clips, recognises them in parallel and assembles the results.
 
-Each clip ends as a `ClipResult`: phrases and gaps on the recording's clock. A clip that fails does not fail the
-recording, because the answers to the others are paid for and worth having.
+Each clip ends as a `ClipResult`: phrases and gaps on the recording's clock. A failed clip does not fail the recording:
+the other answers are already paid for.
 """
 
 import logging
@@ -23,9 +23,9 @@ from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
 
-MAX_PARALLEL_CLIPS = 16  # of one recording, whatever the quota; 100, the quota of S0, would fill 200 MB
+MAX_PARALLEL_CLIPS = 16  # per recording, whatever the quota; 100 clips (the S0 quota) would take 200 MB
 CLIPS_AHEAD = 2  # cut and waiting for a thread; each takes up to 2 MB
-LONG_RECORDING_SECONDS = 120.0  # the log shows the progress of longer recordings
+LONG_RECORDING_SECONDS = 120.0  # recordings at least this long log their progress
 UNKNOWN_STEP_SECONDS = 600.0  # between two progress lines if the file does not declare its duration
 DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 
@@ -38,9 +38,9 @@ class Transcriber:
         self._speech = speech
 
     def transcribe(self, recording: Recording, options: RecognitionOptions, usage: Usage, budget: Budget) -> Transcript:
-        """Return the transcript, with gaps where no words could be obtained.
+        """Return the transcript, with gaps where recognition failed.
 
-        Raises Final, Misconfigured or Exhausted if there are no words because of that error.
+        Raises Final, Misconfigured or Exhausted if an error left no words at all.
         """
         usage.endpoint = self._speech.endpoint
         budget = budget.child()
@@ -74,7 +74,7 @@ class _LimitedAudio:
     def blocks(self) -> Iterator[bytes]:
         """Yield the samples.
 
-        Raises TooLong if the file declares too long a recording, or as soon as it turns out to be one.
+        Raises TooLong if the declared or the actual length is over the limit.
         """
         limit = f"{self._max_seconds / 60:g} minutes (MAX_AUDIO_MINUTES)"
         declared = self._recording.duration or 0.0
@@ -87,10 +87,11 @@ class _LimitedAudio:
             yield block
 
     def check_damage(self) -> None:
-        """Raise UnsupportedAudio if the file is damaged. Call it if nobody speaks in the readable part."""
+        """Raise UnsupportedAudio if the file is damaged. Called when its readable part has no speech."""
         if self._recording.damage:
             raise UnsupportedAudio(
-                f"Nobody speaks in the part of the file that can be read: {self._recording.damage}. Upload it again."
+                f"The file is damaged ({self._recording.damage}), and the readable part has no speech."
+                " Export the recording again and upload the result."
             )
 
     def damage_gaps(self) -> list[Gap]:
@@ -112,7 +113,7 @@ def _single_clip(audio: _LimitedAudio) -> Clip:
         if audio.seconds > MAX_ASSESSED_SECONDS:
             raise TooLongForPronunciation(
                 f"The recording is longer than {MAX_ASSESSED_SECONDS:g} s, the limit of a pronunciation assessment."
-                " Upload it in parts, each with the text that is read in it."
+                " Split it, and give each part only the text read in that part."
             )
     return Clip(0, bytes(pcm), ((0, len(pcm) // SAMPLE_BYTES),))
 

@@ -1,4 +1,4 @@
-"""Names that somebody could give an upload: chosen ones, and generated ones."""
+"""Names that an upload could have: chosen ones, and generated ones."""
 
 from hypothesis import strategies as st
 

@@ -17,7 +17,7 @@ from av.stream import Discard
 from transcription.audio.guarded_file import GuardedFile
 from transcription.errors import UnsupportedAudio
 
-# FFmpeg's names of demuxers. Where a demuxer has several names, one is enough.
+# FFmpeg's names of demuxers. If a demuxer has several names, one is enough.
 _DEMUXERS = "aac aiff amr asf au avi caf dss flac flv matroska mov mp3 mpeg mpegts ogg voc w64 wav"
 
 # FFmpeg's names of decoders. Some codecs have two.
@@ -134,7 +134,7 @@ def _choose_stream(container: InputContainer) -> AudioStream:
 
 
 def _check_format(rate: int, channels: int) -> None:
-    """Raise UnsupportedAudio if nobody records in this format. 0 means that only decoding will tell."""
+    """Raise UnsupportedAudio if no real recording has this format. 0 means that only decoding will tell."""
     if rate and not MIN_RATE <= rate <= MAX_RATE:
         raise UnsupportedAudio(
             f"The recording has a sample rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are supported. {HINT}"

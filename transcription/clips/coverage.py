@@ -1,6 +1,6 @@
 """Compares an answer with its clip, to find speech that it leaves out and the clips to resend.
 
-The service says `Success` even where it stopped at a pause. Only the end of the recognised audio shows that. Possible
+The service says `Success` even if it stopped at a pause. Only the end of the recognised audio shows that. Possible
 speech after that end is resent, as long as every answer gets further than the one before.
 """
 
@@ -35,7 +35,7 @@ class Coverage(NamedTuple):
 def measure_coverage(clip: Clip, answer_end: int, words_end: int | None = None) -> Coverage:
     """Compare an answer with the sound of its clip. Positions are samples of the recording.
 
-    The answer says that it ends at `answer_end` (`Offset + Duration`), and its last word at `words_end`, where the
+    The answer says that it ends at `answer_end` (`Offset + Duration`), and its last word at `words_end`, if the
     service gives word times. If there is no silence between the two, `words_end` counts.
     """
     covered_end = _covered_end(clip, answer_end, words_end)
@@ -62,7 +62,7 @@ def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...
     """Yield clips that hold the uncovered sound. Yields none if the answer got nowhere.
 
     A service that stopped at a silence will also stop at the next one of that length. So the clips are cut at all of
-    them; otherwise everything after each silence would be sent once more. Where the service stopped within sound, the
+    them; otherwise everything after each silence would be sent once more. If the service stopped within sound, the
     first clip begins where its words end: the service knows that better than any measure of loudness.
     """
     if not uncovered:

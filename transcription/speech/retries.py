@@ -1,5 +1,7 @@
 """Repeats a request until it is answered or the recording's budget is spent.
 
+This is about retrying a failed request. `clip_recognizer.py` is about resending uncovered speech after an answer.
+
 The host gives failed work back at once, and only five times. So outages and throttling are waited out here. tenacity
 runs the loop because it takes the clock from its caller; its wrappers do not.
 """

@@ -159,7 +159,7 @@ class Transcripts:
                 with suppress(ResourceModifiedError):  # another worker has replaced it
                     self._remove(blob, etag)
             return False
-        except ResourceNotFoundError:  # the container: nobody has created it yet
+        except ResourceNotFoundError:  # the container does not exist yet
             with suppress(ResourceExistsError):
                 self._container.create_container()
             return False

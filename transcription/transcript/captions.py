@@ -22,8 +22,9 @@ READABLE_MS = 700  # time on screen that a caption gets if the next one leaves r
 MAX_SCREEN_MS = 7_000  # time on screen
 FRAME_MS = 40  # time on screen that a caption always gets, even if all its times are the same
 
-# The costs of ending a caption or line at a place. One more caption costs 1, and an empty one another 1.
-# Found by trying: a sentence stays whole if it fits on the screen.
+# The costs of ending a caption or a line at a place. A phrase is cut into the captions with the lowest total cost: each
+# costs 1, up to 1 more for empty space, and the cost of its end. The values were found by trying: a sentence stays
+# whole if it fits on the screen.
 MID_CLAUSE = 0.6
 MID_SENTENCE = 0.25  # after a comma
 SENTENCE_END = 0.0
@@ -86,7 +87,7 @@ def _clock(milliseconds: int, point: str) -> str:
 def _with_screen_times(captions: Sequence[Caption]) -> Iterator[Caption]:
     """Yield the captions with times that viewers can follow and players accept.
 
-    They are in order, do not overlap, and stay long enough to read where there is room.
+    They are in order, do not overlap, and stay long enough to read if there is room.
     """
     end = 0
     for index, caption in enumerate(captions):
