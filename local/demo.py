@@ -22,10 +22,10 @@ SAMPLE = Path(__file__).with_name("sample.wav")
 
 COPIES = LOCAL / "demo"  # documents are copied here, because the storage ends with the demo
 
-WAIT_SECONDS = 3600.0  # the app may work on one recording for that long: `functionTimeout`
+WAIT_SECONDS = 3600.0  # the app may spend this long on one recording (`functionTimeout`)
 POLL_SECONDS = 0.5
 PROGRESS_SECONDS = 5.0  # between two lines that say it is still working
-GIVEN_UP_SECONDS = 10.0  # from a message on the poison queue to the document that a function writes for it
+GIVEN_UP_SECONDS = 10.0  # time for `abandoned` to write the document after the host gives up
 
 WIDTH = 88  # characters per printed line
 
@@ -36,7 +36,7 @@ ADVICE = {
 
 
 class NoTranscript(Exception):
-    """There is no document, and there will be none. The message says why."""
+    """No document was written. The message says where to look."""
 
 
 def demo(audio: Path, settings: Mapping[str, str]) -> int:
@@ -82,12 +82,14 @@ def wait_for_document(storage: BlobServiceClient, stack: Stack, name: str, etag:
     blob = storage.get_blob_client(stack.transcript_container, f"{name}.json")
     started = last_printed = time.monotonic()
     deadline = started + WAIT_SECONDS
+    gave_up = False
     with QueueClient.from_connection_string(stack.connection_string, POISON_QUEUE) as poison:
         while (now := time.monotonic()) < deadline:
             if (document := read_document(blob)) and document["source"].get("etag") == etag:
                 return document
-            if deadline == started + WAIT_SECONDS and given_up(poison, stack, name):
-                say("  the host gave up on this upload")
+            if not gave_up and given_up(poison, stack, name):
+                gave_up = True
+                say(f"  The host gave up on this upload. Waiting up to {GIVEN_UP_SECONDS:.0f} s for its document.")
                 deadline = now + GIVEN_UP_SECONDS
             if now > last_printed + PROGRESS_SECONDS:
                 last_printed = now
@@ -122,7 +124,7 @@ def render(document: Mapping[str, Any], name: str) -> list[str]:
     for phrase in document.get("phrases", []):
         lines += paragraph(clock(phrase["offsetSeconds"]), phrase["text"])
     if document["status"] == "NoSpeech":
-        lines += paragraph("", "Nobody speaks in this recording.")
+        lines += paragraph("", "There is no speech in this recording.")
     for gap in document.get("gaps", []):
         text = f"[{gap['durationSeconds']:.1f} s without words: {gap['reason']}]"
         lines += paragraph(clock(gap["offsetSeconds"]), text)

@@ -26,17 +26,17 @@ def test_a_check_fails_only_when_the_time_is_up(clock: FakeClock) -> None:
         budget.check()
 
 
-def test_a_part_has_the_time_that_is_left(clock: FakeClock) -> None:
+def test_a_child_has_the_time_that_is_left(clock: FakeClock) -> None:
     budget = Budget(clock, 60, "a.wav")
     clock.sleep(45)
-    assert budget.part().left() == 15
+    assert budget.child().left() == 15
 
 
-def test_ending_a_part_does_not_end_the_whole(clock: FakeClock) -> None:
+def test_ending_a_child_does_not_end_its_parent(clock: FakeClock) -> None:
     budget = Budget(clock, 60, "a.wav")
-    part = budget.part()
-    part.end()
-    assert (part.left(), budget.left()) == (0, 60)
+    child = budget.child()
+    child.end()
+    assert (child.left(), budget.left()) == (0, 60)
 
 
 def test_an_ended_budget_has_no_time_left(clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""One upload becomes one document, on real storage and a real endpoint."""
+"""One upload becomes one document, with Azurite and a local Speech endpoint."""
 
 import importlib.util
 import json
@@ -53,7 +53,7 @@ def test_an_upload_becomes_one_document(app: App) -> None:
     assert document["phrases"][0]["words"][1] == {"word": "world", "offsetSeconds": 1.0, "durationSeconds": 0.9}
 
 
-def test_the_documents_properties_hold_its_type_status_and_source(app: App) -> None:
+def test_the_document_blob_has_its_content_type_status_and_source_etag(app: App) -> None:
     etag = app.upload("a.wav", RECORDING)
     app.run("a.wav")
     properties = app.transcripts.get_blob_client("a.wav.json").get_blob_properties()
@@ -114,7 +114,7 @@ def test_an_unsupported_upload_fails_and_says_why(app: App, content: bytes, code
     assert app.requests == 0
 
 
-def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
+def test_an_upload_over_the_limit_fails_as_too_large(app: App) -> None:
     app.upload("x.wav", RECORDING * 20)
     app.run("x.wav", MAX_AUDIO_MEGABYTES="1")
     assert app.document("x.wav")["error"]["code"] == "TooLarge"
@@ -130,7 +130,7 @@ def test_an_upload_over_the_limit_is_not_read(app: App) -> None:
         ("Success", "NoSpeech", None),
     ],
 )
-def test_a_document_without_words_says_whether_anybody_spoke(
+def test_a_document_without_words_says_whether_there_was_speech(
     app: App, answer: str, status: str, code: str | None
 ) -> None:
     nothing = {"RecognitionStatus": answer, "Offset": 0, "Duration": 20_000_000, "DisplayText": ""}
@@ -142,7 +142,7 @@ def test_a_document_without_words_says_whether_anybody_spoke(
     assert (document["phrases"], document["gaps"], app.requests) == ([], [], 1)
 
 
-def test_empty_audio_is_no_speech_and_costs_nothing(app: App) -> None:
+def test_an_empty_recording_is_no_speech_and_sends_no_request(app: App) -> None:
     app.upload("x.wav", wav(b""))
     app.run("x.wav")
     document = app.document("x.wav")

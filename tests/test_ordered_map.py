@@ -29,7 +29,7 @@ def test_the_stream_is_read_only_as_far_ahead_as_items_may_be_unfinished() -> No
         gates[number].wait()
         return number
 
-    results = ordered_map(work, items, workers=4, max_unfinished=6, abandon=lambda: None)
+    results = ordered_map(work, items, workers=4, max_unfinished=6, on_error=lambda: None)
     for number in range(50):
         gates[number].set()
         assert next(results) == number
@@ -49,7 +49,7 @@ def test_a_slow_item_delays_no_other_work() -> None:
             last_is_done.set()
         return number
 
-    assert list(ordered_map(work, range(50), workers=2, max_unfinished=4, abandon=lambda: None)) == list(range(50))
+    assert list(ordered_map(work, range(50), workers=2, max_unfinished=4, on_error=lambda: None)) == list(range(50))
 
 
 @pytest.mark.parametrize("broken", [0, 3, 9])
@@ -62,7 +62,7 @@ def test_an_error_of_the_work_is_raised_and_ends_the_stream(broken: int) -> None
         return number
 
     with pytest.raises(ValueError, match=f"broken {broken}"):
-        list(ordered_map(work, items, workers=2, max_unfinished=4, abandon=lambda: None))
+        list(ordered_map(work, items, workers=2, max_unfinished=4, on_error=lambda: None))
     assert items.taken <= broken + 5
 
 
@@ -75,7 +75,7 @@ def test_an_error_of_the_stream_is_raised_after_the_work_in_progress() -> None:
 
     work: Callable[[int], None] = finished.append
     with pytest.raises(ValueError, match="the stream broke"):
-        list(ordered_map(work, items(), workers=2, max_unfinished=10, abandon=lambda: None))
+        list(ordered_map(work, items(), workers=2, max_unfinished=10, on_error=lambda: None))
     assert sorted(finished) == [0, 1, 2]
 
 
@@ -93,5 +93,5 @@ def test_work_that_has_not_begun_is_dropped_when_the_stream_fails() -> None:
 
     hurry = threading.Timer(0.2, may_finish.set)
     with pytest.raises(ValueError, match="the stream broke"):
-        list(ordered_map(work, items(), workers=2, max_unfinished=10, abandon=hurry.start))
+        list(ordered_map(work, items(), workers=2, max_unfinished=10, on_error=hurry.start))
     assert set(begun) <= {0, 1}

@@ -1,7 +1,9 @@
 """Recognises one clip: sends it, resends what the answer leaves out, and notes the gaps that remain.
 
-The service does not say when it stops early, so every answer is compared with the sound of its clip. Where the service
-found nobody speaking, the audio after that is resent too, but only within limits, because it may be hold music.
+The service does not say when it stops early, so every answer is compared with the sound of its clip. If it reports no
+speech, the audio after that point is resent too, within limits: it may be hold music.
+
+This is about resending uncovered speech after an answer. `speech/retries.py` is about retrying a failed request.
 """
 
 import threading
@@ -20,9 +22,9 @@ from transcription.speech.encoding import encoded
 from transcription.transcript.assembly import ClipResult
 from transcription.transcript.model import Usage
 
-NOISE_RESEND_SECONDS = 30.0  # each recording may resend this much audio after noise or silence
-NOISE_RESEND_SHARE = 0.03  # of the recording's audio, on top of that
-PROBE_SECONDS = 12.0  # of the audio after noise, sent first to find out whether somebody speaks there
+NOISE_RESEND_SECONDS = 30.0  # seconds per recording that may be resent after noise or silence
+NOISE_RESEND_SHARE = 0.03  # of the audio sent so far; may be resent on top of that
+PROBE_SECONDS = 12.0  # of the audio after noise, sent first to find out if it is speech
 MIN_GAP_SECONDS = 0.5  # shorter sound without words is a cough or a door: no speech is lost
 NOT_COVERED = "NotCovered"  # a gap's reason: the service answers, but never gets to that stretch
 
@@ -43,7 +45,7 @@ class ClipRecognizer:
         self._lock = threading.Lock()
 
     def recognize(self, clip: Clip) -> ClipResult:
-        """Send the clip, and resend what the answers leave out, until all possible speech is accounted for."""
+        """Send the clip, then resend uncovered parts until all possible speech has an answer or a gap."""
         result = ClipResult(clip.start, clip.end, clip.overlap)
         queue = deque([clip])
         while queue:
@@ -52,7 +54,7 @@ class ClipRecognizer:
                 answer = self._send(part)
                 queue.extendleft(reversed(self._handle_answer(answer, part, result)))
             except (Exhausted, Misconfigured, RequestRefused) as error:
-                result.add_gap(part.voiced, error.code)
+                result.add_gap(part.speech, error.code)
                 result.error = error
         return result
 
@@ -64,7 +66,7 @@ class ClipRecognizer:
         if answer.phrase:
             result.phrases.append(answer.phrase)
         elif answer.status == answers.NO_MATCH:
-            result.add_gap(clip.voiced, answers.NO_MATCH)
+            result.add_gap(clip.speech, answers.NO_MATCH)
         return [result]
 
     def _send(self, clip: Clip) -> Answer:
@@ -91,15 +93,15 @@ class ClipRecognizer:
         if answer.status == answers.NO_MATCH:
             result.add_gap(_wordless(clip, coverage.resend), answers.NO_MATCH)
             return coverage.resend
-        return tuple(speech for part in coverage.resend for speech in self._skip_noise(part))
+        return tuple(resent for part in coverage.resend for resent in self._skip_noise(part))
 
     def _skip_noise(self, clip: Clip) -> Iterator[Clip]:
-        """Yield the rest of the clip from where somebody speaks, if anybody does.
+        """Yield the rest of the clip from the first probe with speech, if any.
 
         Noise or silence ended the recognition before this clip. What follows may be speech or hold music, so it is
         first sent in probes. Their answers do not count, because they may end in the middle of a word.
         """
-        while clip.voiced and self._reserve_resend(min(PROBE_SECONDS, clip.seconds)):
+        while clip.speech and self._reserve_resend(min(PROBE_SECONDS, clip.seconds)):
             if clip.seconds <= PROBE_SECONDS:
                 yield clip
                 return
@@ -111,7 +113,7 @@ class ClipRecognizer:
             clip = clip.between(probe_end, clip.end)
 
     def _reserve_resend(self, seconds: float) -> bool:
-        """Reserve `seconds` of the audio that may be resent after noise. Return False if less is left."""
+        """Reserve `seconds` of the resend allowance. Return False if less is left."""
         with self._lock:
             allowed = NOISE_RESEND_SECONDS + NOISE_RESEND_SHARE * self._usage.audio_seconds
             if self._noise_resent + seconds > allowed:
@@ -128,6 +130,6 @@ def _coverage(clip: Clip, answer: Answer) -> Coverage:
 
 
 def _wordless(clip: Clip, resend: tuple[Clip, ...]) -> tuple[Stretch, ...]:
-    """Return the stretches of speech without words up to the first clip to resend, or none if they are short."""
-    stretches = clipped(clip.voiced, clip.start, resend[0].start if resend else clip.end)
+    """Return the speech before the first clip to resend. Return nothing if it is too short to matter."""
+    stretches = clipped(clip.speech, clip.start, resend[0].start if resend else clip.end)
     return stretches if total_length(stretches) >= MIN_GAP_SECONDS * SAMPLE_RATE else ()

@@ -47,7 +47,7 @@ class Budget:
         self._ends = self.clock.monotonic() + self.seconds
         self._ended = threading.Event()
 
-    def part(self) -> "Budget":
+    def child(self) -> "Budget":
         """Return a budget with the same time left. Ending it does not end this one."""
         return Budget(self.clock, self.left(), self.name)
 

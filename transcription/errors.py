@@ -12,16 +12,18 @@
     │   ├── InvalidOption
     │   └── RequestRefused
     ├── Misconfigured          the deployer must fix the app, then the upload is delivered again
-    ├── Retryable              may pass by itself: retried within the recording's budget
-    ├── Exhausted              did not pass within the budget
+    ├── Retryable              may be temporary: retried within the recording's budget
+    ├── Exhausted              such a failure lasted longer than the budget
     ├── Abandoned              the host gave up on the upload, and no document says why
     ├── StorageFailed          storage is down or refuses access: the host tries again
     └── UploadChanged          the upload is no longer the one that the work began with
         ├── UploadReplaced
         └── UploadGone
 
-Messages are written for the person who uploaded or the one on call. They go into logs and documents, so they never
-hold a secret.
+`speech/client.py` decides which error an HTTP answer is. `job.py` decides what then happens.
+
+Messages are written for the person who uploaded or the one on call, and go into logs and documents. Keep secrets out of
+messages: see `speech/failures.py`, `settings/reader.py` and `storage/account.py`.
 """
 
 from typing import ClassVar
@@ -94,7 +96,7 @@ class Misconfigured(TranscriptionError):
 
 
 class Retryable(TranscriptionError):
-    """A failure that may pass by itself. `retry_after` is the wait in seconds that the service asked for, if any."""
+    """A failure that may be temporary. `retry_after` is the wait in seconds that the service asked for, if any."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
 """Turns one upload into one document.
 
-Results and final failures become documents. Only failures that may pass are left to the host, which tries an upload
-five times and then puts it on the poison queue.
+Results and final failures become documents. Failures that may be temporary are raised, so the host retries them. After
+five tries it puts the upload on the poison queue.
 """
 
 import functools
@@ -33,7 +33,7 @@ MAX_ROUNDS = 10  # restarts because the upload was replaced; then the host's ret
 
 @dataclass(frozen=True)
 class _Outputs:
-    """The document and captions of one upload. `error` is set if somebody other than the uploader has to act."""
+    """The document and captions of one upload. `error` is set if the uploader cannot fix it."""
 
     document: Json
     captions: Mapping[str, str] = field(default_factory=dict)
@@ -41,9 +41,9 @@ class _Outputs:
 
 
 class Job:
-    """Transcribes the uploads of one process. Safe to use from many threads.
+    """Transcribes uploads for the whole process. Thread-safe.
 
-    If the settings are wrong, `transcriber` is the error instead, and each upload's document reports it.
+    If the settings are wrong, `transcriber` is the error, and each upload gets a document that says so.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Job:
 
     @without_addresses()
     def run(self, container: str, name: str) -> None:
-        """Transcribe the upload into its document, unless the document is already final.
+        """Write the upload's transcript, unless a finished document already exists.
 
         The host tries again after any error.
         Raises Exhausted if the service was unavailable for the whole budget; the document says so.
@@ -70,7 +70,7 @@ class Job:
             log.warning("Ignored an event for container %r: only %r is watched", container, self._uploads.container)
             return
         budget = Budget(self._clock, self._budget_seconds, name)
-        self._with_current(name, lambda upload: self._finish(upload, budget))
+        self._with_current(name, lambda upload: self._transcribe_if_needed(upload, budget))
 
     @without_addresses()
     def abandon(self, message: bytes) -> None:
@@ -84,21 +84,21 @@ class Job:
             self._with_current(name, write)
 
     def _with_current(self, name: str, work: Callable[[UploadProperties], None]) -> None:
-        """Call `work` with the current content, and again each time the content is replaced meanwhile."""
+        """Call `work` on the upload. Start over if the upload is replaced while it runs."""
         for _ in range(MAX_ROUNDS):
             try:
                 return work(self._uploads.find(name))
             except UploadReplaced:
-                log.info("%.200r was replaced meanwhile: starting again with the new content", name)
+                log.info("%.200r was replaced during the work; starting over with the new content", name)
             except UploadGone:
                 log.info("%.200r is gone: nothing to do", name)
                 return None
         raise UploadReplaced(f"{name!r} was replaced {MAX_ROUNDS} times while it was being transcribed")
 
-    def _finish(self, upload: UploadProperties, budget: Budget) -> None:
+    def _transcribe_if_needed(self, upload: UploadProperties, budget: Budget) -> None:
         existing = self._transcripts.find(upload.name)
         if upload.is_folder_marker or existing.finishes(upload):
-            return
+            return  # a duplicate event ends here and costs nothing
         started = self._clock.monotonic()
         usage = Usage()
         outputs = self._outputs(upload, usage, budget)
@@ -130,7 +130,7 @@ class Job:
     def _publish(self, upload: UploadProperties, outputs: _Outputs, existing: StoredDocument) -> bool:
         """Write the outputs, with retries, and return True. A redelivery would pay for the whole recording again.
 
-        Returns False if another worker was first, or if words of an earlier try would be lost.
+        Returns False if another worker was first, or if writing would lose words from an earlier attempt.
         Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
         """
         new, captions = outputs.document, outputs.captions
@@ -145,7 +145,7 @@ class Job:
 
 
 def _captions(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
-    """Return the captions that go with the document, kind → text."""
+    """Return the caption files to store with the document, by kind."""
     if set(formats) == {"json"}:
         return {}
     from transcription.transcript import captions  # takes 8 ms; most apps need no captions
@@ -154,7 +154,7 @@ def _captions(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
 
 
 def build(environ: Mapping[str, str], clock: Clock) -> Job:
-    """Return a Job with the clients that these settings ask for.
+    """Build a Job from the app settings.
 
     Raises Misconfigured if the storage settings are wrong.
     """

@@ -14,7 +14,7 @@ def ordered_map(
     items: Iterable[Item],
     workers: int,
     max_unfinished: int,
-    abandon: Callable[[], None],
+    on_error: Callable[[], None],
 ) -> Iterator[Result]:
     """Yield `work(item)` for each item, in order. Works on up to `workers` threads.
 
@@ -22,7 +22,7 @@ def ordered_map(
     flat. A slow item delays the results after it, which are small, but it delays no work.
 
     An error of the stream or of `work` ends it. Items that have not begun are dropped. Items in progress are waited
-    for, after a call of `abandon` to hurry them.
+    for, after a call of `on_error` to hurry them.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:
@@ -37,7 +37,7 @@ def ordered_map(
             while pending:
                 yield pending.popleft().result()
         except BaseException:
-            abandon()
+            on_error()
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

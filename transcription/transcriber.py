@@ -1,7 +1,7 @@
 """Turns one recording into a transcript: cuts it into clips, recognises them in parallel and assembles the results.
 
-Each clip ends as a `ClipResult`: phrases and gaps on the recording's clock. A clip that fails does not fail the
-recording, because the answers to the others are paid for and worth having.
+Each clip ends as a `ClipResult`: phrases and gaps on the recording's clock. A failed clip does not fail the recording:
+the other answers are already paid for.
 """
 
 import logging
@@ -17,15 +17,15 @@ from transcription.errors import TooLong, TooLongForPronunciation, UnsupportedAu
 from transcription.ordered_map import ordered_map
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
-from transcription.speech.pronunciation import LONGEST_ASSESSED
+from transcription.speech.pronunciation import MAX_ASSESSED_SECONDS
 from transcription.transcript.assembly import ClipResult, assemble
 from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
 
-MAX_PARALLEL_CLIPS = 16  # of one recording, whatever the quota; 100, the quota of S0, would fill 200 MB
+MAX_PARALLEL_CLIPS = 16  # per recording, whatever the quota; 100 clips (the S0 quota) would take 200 MB
 CLIPS_AHEAD = 2  # cut and waiting for a thread; each takes up to 2 MB
-LONG_RECORDING_SECONDS = 120.0  # the log shows the progress of longer recordings
+LONG_RECORDING_SECONDS = 120.0  # recordings at least this long log their progress
 UNKNOWN_STEP_SECONDS = 600.0  # between two progress lines if the file does not declare its duration
 DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 
@@ -38,12 +38,12 @@ class Transcriber:
         self._speech = speech
 
     def transcribe(self, recording: Recording, options: RecognitionOptions, usage: Usage, budget: Budget) -> Transcript:
-        """Return the transcript, with gaps where no words could be obtained.
+        """Return the transcript, with gaps where recognition failed.
 
-        Raises Final, Misconfigured or Exhausted if there are no words because of that error.
+        Raises Final, Misconfigured or Exhausted if an error left no words at all.
         """
         usage.endpoint = self._speech.endpoint
-        budget = budget.part()
+        budget = budget.child()
         audio = _LimitedAudio(recording, self.settings.limits.audio_seconds)
         recognizer = ClipRecognizer(self._speech, self.settings.speech.audio_format, options, usage, budget)
         if options.pronunciation:
@@ -51,7 +51,7 @@ class Transcriber:
         else:
             workers = min(self.settings.speech.max_concurrent_requests, MAX_PARALLEL_CLIPS)
             clips = cut(audio.blocks())
-            stream = ordered_map(recognizer.recognize, clips, workers, workers + CLIPS_AHEAD, abandon=budget.end)
+            stream = ordered_map(recognizer.recognize, clips, workers, workers + CLIPS_AHEAD, on_error=budget.end)
             results = list(_log_progress(stream, recording.duration or 0.0, budget.name))
         if not any(result.phrases or result.gaps for result in results):
             audio.check_damage()
@@ -74,8 +74,8 @@ class _LimitedAudio:
     def blocks(self) -> Iterator[bytes]:
         """Yield the samples.
 
-        Raises TooLong if the recording is too long. That is found out before the first block if the file's duration
-        suggests it, because clips of a recording that is then refused would be paid for.
+        Raises TooLong if the recording is over the limit. If the file declares so, this is found out before the first
+        block: the clips of a recording that is then refused would be paid for.
         """
         limit = f"{self._max_seconds / 60:g} minutes (MAX_AUDIO_MINUTES)"
         too_long = TooLong(f"The recording is longer than {limit}. Upload it in parts.")
@@ -88,10 +88,11 @@ class _LimitedAudio:
             yield block
 
     def check_damage(self) -> None:
-        """Raise UnsupportedAudio if the file is damaged. Call it if nobody speaks in the readable part."""
+        """Raise UnsupportedAudio if the file is damaged. Called when its readable part has no speech."""
         if self._recording.damage:
             raise UnsupportedAudio(
-                f"Nobody speaks in the part of the file that can be read: {self._recording.damage}. Upload it again."
+                f"The file is damaged ({self._recording.damage}), and the readable part has no speech."
+                " Export the recording again and upload the result."
             )
 
     def damage_gaps(self) -> list[Gap]:
@@ -110,10 +111,10 @@ def _single_clip(audio: _LimitedAudio) -> Clip:
     pcm = bytearray()
     for block in audio.blocks():
         pcm += block
-        if audio.seconds > LONGEST_ASSESSED:
+        if audio.seconds > MAX_ASSESSED_SECONDS:
             raise TooLongForPronunciation(
-                f"The recording is longer than {LONGEST_ASSESSED:g} s, the limit of a pronunciation assessment."
-                " Upload it in parts, each with the text that is read in it."
+                f"The recording is longer than {MAX_ASSESSED_SECONDS:g} s, the limit of a pronunciation assessment."
+                " Split it, and give each part only the text read in that part."
             )
     return Clip(0, bytes(pcm), ((0, len(pcm) // SAMPLE_BYTES),))
 

@@ -23,7 +23,7 @@ var queries = {
   'cost-per-audio-hour': loadTextContent('../queries/cost-per-audio-hour.kql')
 }
 
-// These run every 15 minutes. Running them more often costs more, and nobody can fix these problems within minutes.
+// These run every 15 minutes. Running them more often costs more, and none of these problems can be fixed within minutes.
 var rowAlerts = [
   {
     query: 'failed-documents'

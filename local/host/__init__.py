@@ -1,4 +1,4 @@
-"""The Functions host: `func start` where it is installed, otherwise a stand-in."""
+"""The Functions host: `func start` if it is installed, otherwise a stand-in."""
 
 from local.host.choice import choose_host
 from local.host.coretools import CoreToolsHost

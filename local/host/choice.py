@@ -1,4 +1,4 @@
-"""Chooses the host for this machine: `func start` where it is installed, otherwise the stand-in."""
+"""Chooses the host for this machine: `func start` if it is installed, otherwise the stand-in."""
 
 import sys
 from collections.abc import Mapping

@@ -150,7 +150,7 @@ def _is_header(start: bytes | bytearray) -> bool:
 
 
 def _wav_problem(content: bytes, first_length: int, expected: bytes) -> str:
-    """Return the problem, in words for somebody who debugs a client."""
+    """Return the problem, in words that help to debug a client."""
     if not _is_header(content):
         return "it is not a RIFF/WAVE file"
     if content.startswith(expected):

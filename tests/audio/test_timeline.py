@@ -8,7 +8,7 @@ from av import AudioFrame
 from tests.support.media_files import encode, tone
 from tests.support.recordings import decode, level
 from transcription.audio.pcm import SAMPLE_RATE
-from transcription.audio.timeline import LONGEST_PAUSE, Timeline
+from transcription.audio.timeline import MAX_PAUSE, Timeline
 
 
 def frame_at(seconds: float | None) -> AudioFrame:
@@ -44,7 +44,7 @@ def test_a_clock_that_is_reset_is_followed_from_there() -> None:
     assert pause(timeline, 2.0) == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize(("seconds", "believed"), [(LONGEST_PAUSE, True), (LONGEST_PAUSE + 1, False)])
+@pytest.mark.parametrize(("seconds", "believed"), [(MAX_PAUSE, True), (MAX_PAUSE + 1, False)])
 def test_a_pause_of_more_than_an_hour_is_not_believed(seconds: float, believed: bool) -> None:
     assert bool(pause(Timeline(0.0, None), seconds)) is believed
 

@@ -15,10 +15,10 @@ def test_a_part_has_its_own_samples_and_its_share_of_the_sound() -> None:
     part = CLIP.between(1020, 1060)
     assert part.pcm == bytes(range(40, 120))
     assert (part.start, part.end) == (1020, 1060)
-    assert part.voiced == ((1020, 1030), (1050, 1060))
+    assert part.speech == ((1020, 1030), (1050, 1060))
 
 
-def test_a_part_shares_no_sound_with_the_clip_before() -> None:
+def test_a_part_shares_no_sound_with_the_previous_clip() -> None:
     assert CLIP.between(1000, 1100).overlap == 0
 
 

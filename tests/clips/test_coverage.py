@@ -14,9 +14,9 @@ def at(seconds: float) -> int:
     return round(seconds * SAMPLE_RATE)
 
 
-def clip(*voiced: tuple[float, float], start: float = 100.0, length: float = 10.0) -> Clip:
+def clip(*speech: tuple[float, float], start: float = 100.0, length: float = 10.0) -> Clip:
     pcm = bytes(range(256)) * (at(length) * SAMPLE_BYTES // 256)
-    return Clip(at(start), pcm, tuple((at(start + first), at(start + last)) for first, last in voiced))
+    return Clip(at(start), pcm, tuple((at(start + first), at(start + last)) for first, last in speech))
 
 
 def test_an_answer_to_the_end_of_the_sound_leaves_nothing_out() -> None:
@@ -33,7 +33,7 @@ def test_a_clip_to_resend_begins_in_the_silence_before_its_sound() -> None:
     assert at(104.0) <= again.start < at(104.6)
     assert sent.pcm.endswith(again.pcm)
     assert again.end == sent.end
-    assert again.voiced == ((at(104.6), at(109.5)),)
+    assert again.speech == ((at(104.6), at(109.5)),)
 
 
 def test_long_leading_silence_is_not_sent_again() -> None:
@@ -48,7 +48,7 @@ def test_the_fading_of_the_last_word_is_not_sent_again(tail: float) -> None:
 
 def test_a_clip_to_resend_leaves_out_the_fading_of_the_last_word() -> None:
     (again,) = measure_coverage(clip((0.2, 5.0), (5.1, 9.5)), at(104.75)).resend
-    assert again.voiced == ((at(105.1), at(109.5)),)
+    assert again.speech == ((at(105.1), at(109.5)),)
 
 
 def test_a_click_after_the_last_word_is_not_sent_again() -> None:
@@ -73,7 +73,7 @@ def test_the_end_of_the_words_does_not_count_where_silence_follows_it() -> None:
 
 def test_clips_to_resend_are_cut_at_all_silences_like_the_one_that_stopped_the_service() -> None:
     clips = measure_coverage(clip((0.2, 2.0), (2.6, 4.0), (4.3, 5.0), (5.6, 9.5)), at(102.0)).resend
-    assert [again.voiced for again in clips] == [
+    assert [again.speech for again in clips] == [
         ((at(102.6), at(104.0)), (at(104.3), at(105.0))),
         ((at(105.6), at(109.5)),),
     ]

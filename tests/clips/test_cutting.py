@@ -133,7 +133,7 @@ def test_clips_are_in_order_under_the_limit_and_share_only_their_declared_overla
     for before, after in pairwise(clips):
         assert max(0, before.end - after.start) == after.overlap
     for clip in clips:
-        assert all(clip.start <= start < end <= clip.end for start, end in clip.voiced)
+        assert all(clip.start <= start < end <= clip.end for start, end in clip.speech)
 
 
 def test_the_options_set_the_longest_clip() -> None:

@@ -17,7 +17,7 @@ from local.tools import PROJECT
 from tests.support.app import App, document_of, host
 from tests.support.sound import murmur, wav
 from transcription.settings.app import StorageSettings
-from transcription.storage.names import LONGEST_NAME, output_name
+from transcription.storage.names import MAX_NAME_UNITS, output_name
 
 RECORDING = wav(murmur(0.5))
 
@@ -170,8 +170,8 @@ def test_uploads_of_any_name_are_sent_again(app: App, capsys: pytest.CaptureFixt
         "//",
         "録😀.wav",
         "<'\">",
-        "x" * LONGEST_NAME,
-        "é" * LONGEST_NAME,
+        "x" * MAX_NAME_UNITS,
+        "é" * MAX_NAME_UNITS,
     }
     for name in names:
         app.upload(name, RECORDING)
@@ -180,7 +180,7 @@ def test_uploads_of_any_name_are_sent_again(app: App, capsys: pytest.CaptureFixt
     for name in names:
         app.run(name)
     assert resent(app) == set()
-    assert resent(app, "--prefix", "x" * (LONGEST_NAME - 1)) == set()
+    assert resent(app, "--prefix", "x" * (MAX_NAME_UNITS - 1)) == set()
     assert set(app.documents()) == set(map(output_name, names))
 
 

@@ -40,7 +40,7 @@ def test_a_failure_shows_its_code_and_what_to_do() -> None:
 
 
 def test_a_recording_without_speech_says_so() -> None:
-    assert "Nobody speaks" in "\n".join(render({"status": "NoSpeech", "durationSeconds": 3.0}, "a.wav"))
+    assert "There is no speech" in "\n".join(render({"status": "NoSpeech", "durationSeconds": 3.0}, "a.wav"))
 
 
 @pytest.mark.parametrize(

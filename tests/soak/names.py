@@ -9,7 +9,7 @@ from tests.support.blob_names import LISTED, names
 from tests.support.sound import murmur, wav
 from tests.support.words import hello_world
 from transcription.job import Job
-from transcription.storage.names import LONGEST_NAME, is_reachable, output_name
+from transcription.storage.names import MAX_NAME_UNITS, is_reachable, output_name
 from transcription.storage.transcripts import CAPTION_TYPES
 
 BAR = "names"
@@ -57,7 +57,7 @@ def output_problem(name: str, owners: dict[str, str]) -> str | None:
         output = output_name(name, kind)
         if owners.setdefault(output, name) != name:
             return f"{name!r:.80} and {owners[output]!r:.80} have the same output"
-        if len(output.encode("utf-16-le")) // 2 > LONGEST_NAME or (is_reachable(name) and not is_reachable(output)):
+        if len(output.encode("utf-16-le")) // 2 > MAX_NAME_UNITS or (is_reachable(name) and not is_reachable(output)):
             return f"{name!r:.80} has an output that is not a valid blob name"
     return None
 

@@ -16,7 +16,7 @@ from local.azurite import ACCOUNT, ACCOUNT_KEY
 from tests.support.app import App, check_document, host
 from tests.support.blob_names import LISTED, UNLISTED, names, units
 from tests.support.sound import murmur, wav
-from transcription.storage.names import LONGEST_NAME, LONGEST_STEM, is_reachable, output_name
+from transcription.storage.names import MAX_NAME_UNITS, MAX_STEM_UNITS, is_reachable, output_name
 
 RECORDING = wav(murmur(0.2))
 GENERATED = 2000
@@ -25,19 +25,19 @@ GENERATED = 2000
 def test_a_name_that_fits_only_gets_a_suffix() -> None:
     assert output_name("fr-FR/meeting.m4a") == "fr-FR/meeting.m4a.json"
     assert output_name("a.wav", "vtt") == "a.wav.vtt"
-    assert output_name("x" * LONGEST_STEM) == "x" * LONGEST_STEM + ".json"
+    assert output_name("x" * MAX_STEM_UNITS) == "x" * MAX_STEM_UNITS + ".json"
 
 
 def test_a_name_that_does_not_fit_keeps_its_beginning_and_ends_in_its_hash() -> None:
-    name = "fr-FR/" + "x" * (LONGEST_NAME - 6)
+    name = "fr-FR/" + "x" * (MAX_NAME_UNITS - 6)
     output = output_name(name)
-    assert len(output) == LONGEST_NAME
+    assert len(output) == MAX_NAME_UNITS
     assert output.startswith("fr-FR/xxx")
     assert output_name(name, "vtt").removesuffix(".vtt") == output.removesuffix(".json")
 
 
 def test_a_name_made_to_collide_with_anothers_output_does_not() -> None:
-    name = "x" * LONGEST_NAME
+    name = "x" * MAX_NAME_UNITS
     for _ in range(5):
         made = output_name(name).removesuffix(".json")
         assert output_name(made) != output_name(name)
@@ -46,7 +46,7 @@ def test_a_name_made_to_collide_with_anothers_output_does_not() -> None:
 
 def test_a_surrogate_pair_is_not_cut_in_half() -> None:
     for name in ("😀" * 512, "x" + "😀" * 511):
-        assert LONGEST_NAME - 1 <= units(output_name(name)) <= LONGEST_NAME
+        assert MAX_NAME_UNITS - 1 <= units(output_name(name)) <= MAX_NAME_UNITS
 
 
 @given(names(), names())
@@ -55,7 +55,7 @@ def test_different_names_have_different_outputs(one: str, other: str) -> None:
     stems = [output_name(name).removesuffix(".json") for name in (one, other)]
     for another in (other, *stems, *(output_name(stem).removesuffix(".json") for stem in stems)):
         assert (output_name(another) == output_name(one)) == (another == one)
-    assert units(output_name(one)) <= LONGEST_NAME
+    assert units(output_name(one)) <= MAX_NAME_UNITS
     assert is_reachable(output_name(one)) or not is_reachable(one)
     output_name(one).encode()
 
@@ -84,7 +84,7 @@ def test_every_chosen_name_gets_its_document_through_host_and_worker(app: App, w
 
 @pytest.mark.parametrize(
     "name",
-    ["", "\ud800", "a\udfff.wav", "a\0b.wav", "x" * (LONGEST_NAME + 1), "..", "a/../b", "./a", "a/.", "a\\..\\b"],
+    ["", "\ud800", "a\udfff.wav", "a\0b.wav", "x" * (MAX_NAME_UNITS + 1), "..", "a/../b", "./a", "a/.", "a\\..\\b"],
 )
 def test_a_name_that_no_request_can_reach_is_ignored_without_a_request(
     app: App, name: str, caplog: pytest.LogCaptureFixture

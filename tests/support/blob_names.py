@@ -1,8 +1,8 @@
-"""Names that somebody could give an upload: chosen ones, and generated ones."""
+"""Names that an upload could have: chosen ones, and generated ones."""
 
 from hypothesis import strategies as st
 
-from transcription.storage.names import LONGEST_NAME, LONGEST_STEM, output_name
+from transcription.storage.names import MAX_NAME_UNITS, MAX_STEM_UNITS, output_name
 
 DIGEST = "0123456789abcdef" * 4
 LISTED = [
@@ -58,17 +58,17 @@ LISTED = [
     "👩‍👩‍👧‍👦/🏳️‍🌈.wav",
     "\U0010ffff",
     "\ue000.wav",
-    "x" * (LONGEST_STEM - 1),
-    "x" * LONGEST_STEM,
-    "x" * (LONGEST_STEM + 1),
-    "x" * LONGEST_NAME,
-    "x" * (LONGEST_NAME - 1) + "y",
-    "é" * LONGEST_NAME,
-    "録" * LONGEST_NAME,
-    "😀" * (LONGEST_NAME // 2),
-    "x" + "😀" * (LONGEST_NAME // 2 - 1),
-    "x" * (LONGEST_STEM - 65) + "~" + DIGEST,
-    "y" * (LONGEST_STEM - 66) + "~" + DIGEST,
+    "x" * (MAX_STEM_UNITS - 1),
+    "x" * MAX_STEM_UNITS,
+    "x" * (MAX_STEM_UNITS + 1),
+    "x" * MAX_NAME_UNITS,
+    "x" * (MAX_NAME_UNITS - 1) + "y",
+    "é" * MAX_NAME_UNITS,
+    "録" * MAX_NAME_UNITS,
+    "😀" * (MAX_NAME_UNITS // 2),
+    "x" + "😀" * (MAX_NAME_UNITS // 2 - 1),
+    "x" * (MAX_STEM_UNITS - 65) + "~" + DIGEST,
+    "y" * (MAX_STEM_UNITS - 66) + "~" + DIGEST,
     "short~" + DIGEST,
     ("f" * 100 + "/") * 10 + "a.wav",
 ]
@@ -88,7 +88,7 @@ def names(draw: st.DrawFn) -> str:
     end = draw(piece)
     if draw(st.booleans()):
         return end
-    beginning = draw(piece) * LONGEST_NAME
-    length = draw(st.integers(LONGEST_STEM - 4, LONGEST_NAME))
+    beginning = draw(piece) * MAX_NAME_UNITS
+    length = draw(st.integers(MAX_STEM_UNITS - 4, MAX_NAME_UNITS))
     whole = (beginning.encode("utf-16-le")[: 2 * (length - units(end))]).decode("utf-16-le", "ignore") + end
     return draw(st.sampled_from([whole, output_name(whole).removesuffix(".json")]))

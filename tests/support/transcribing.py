@@ -1,4 +1,4 @@
-"""Transcription of recordings by the real code, over HTTP. Storage is left out, and so is decoding where PCM is enough.
+"""Transcription of recordings by the real code, over HTTP. Storage is left out, and so is decoding if PCM is enough.
 
 `transcribe` is for recordings whose words are known: its endpoint knows them too, and stops at pauses. `Service` is for
 answers that a test dictates.

@@ -17,7 +17,7 @@ from av.stream import Discard
 from transcription.audio.guarded_file import GuardedFile
 from transcription.errors import UnsupportedAudio
 
-# FFmpeg's names of demuxers. Where a demuxer has several names, one is enough.
+# FFmpeg's names of demuxers. If a demuxer has several names, one is enough.
 _DEMUXERS = "aac aiff amr asf au avi caf dss flac flv matroska mov mp3 mpeg mpegts ogg voc w64 wav"
 
 # FFmpeg's names of decoders. Some codecs have two.
@@ -35,10 +35,10 @@ _DECODERS = """
 CONTAINERS = frozenset(_DEMUXERS.split())
 CODECS = frozenset(_DECODERS.split())
 
-LOWEST_RATE = 4_000  # Hz; old voice recorders
-HIGHEST_RATE = 384_000  # Hz; studio converters
-MOST_CHANNELS = 16  # a conference room's microphones, or third-order ambisonics
-MOST_STREAMS = 32  # video with dubbing and subtitles has a dozen or two
+MIN_RATE = 4_000  # Hz; old voice recorders
+MAX_RATE = 384_000  # Hz; studio converters
+MAX_CHANNELS = 16  # a conference room's microphones, or third-order ambisonics
+MAX_STREAMS = 32  # video with dubbing and subtitles has a dozen or two
 PROBE_BYTES = 4 << 20  # read to find out what is in the file
 READ_BYTES = 64 << 10
 
@@ -47,7 +47,7 @@ OPTIONS = {
     "codec_whitelist": ",".join(sorted(CODECS)),
     "protocol_whitelist": "none",
     "enable_drefs": "0",  # references of a mov file to samples in another file
-    "max_streams": str(MOST_STREAMS),
+    "max_streams": str(MAX_STREAMS),
     "probesize": str(PROBE_BYTES),
     "fflags": "+ignidx",  # we never seek, and libav would read a fragmented MP4 file to its end to build an index
 }
@@ -88,8 +88,8 @@ def is_supported(frame: AudioFrame) -> bool:
     """Tell whether a frame has sound in a supported format. The format may change within a file."""
     if OLD_PYAV and _is_custom(frame.layout):
         _layouts_never_freed.append(frame.layout)
-    supported_rate = LOWEST_RATE <= frame.sample_rate <= HIGHEST_RATE
-    return frame.samples > 0 and supported_rate and frame.layout.nb_channels <= MOST_CHANNELS
+    supported_rate = MIN_RATE <= frame.sample_rate <= MAX_RATE
+    return frame.samples > 0 and supported_rate and frame.layout.nb_channels <= MAX_CHANNELS
 
 
 def _open_container(file: GuardedFile) -> InputContainer:
@@ -134,14 +134,14 @@ def _choose_stream(container: InputContainer) -> AudioStream:
 
 
 def _check_format(rate: int, channels: int) -> None:
-    """Raise UnsupportedAudio if nobody records in this format. 0 means that only decoding will tell."""
-    if rate and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+    """Raise UnsupportedAudio if no real recording has this format. 0 means that only decoding will tell."""
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
         raise UnsupportedAudio(
-            f"The recording has a sample rate of {rate} Hz; {LOWEST_RATE} to {HIGHEST_RATE} Hz are supported. {HINT}"
+            f"The recording has a sample rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are supported. {HINT}"
         )
-    if channels > MOST_CHANNELS:
+    if channels > MAX_CHANNELS:
         raise UnsupportedAudio(
-            f"The recording has {channels} channels; at most {MOST_CHANNELS} are supported. "
+            f"The recording has {channels} channels; at most {MAX_CHANNELS} are supported. "
             "Mix it down to fewer channels and upload the result."
         )
 

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
-MOST_ENTRIES = 4_000_000  # in all tables, of about 40 bytes each in memory; two hours of video have a million
+MAX_ENTRIES = 4_000_000  # in all tables, of about 40 bytes each in memory; two hours of video have a million
 FRAGMENT_ENTRIES = 32  # counted per fragment, because libav stores it for each stream
-MOST_BOXES = 5_000  # visited per search; a file has a few hundred
+MAX_BOXES = 5_000  # visited per search; a file has a few hundred
 INFO_BYTES_PER_ENTRY = 8  # of a WAV or AVI file's title and such, which take as much memory as an entry
 TAIL_BYTES = 64  # kept from the read before, since a table may span two reads; longer than any pattern
 TABLE_NAMES = (b"stsz", b"stz2", b"trun", b"pakt", b"sidx", b"moof", b"cmov", b"LIST")
@@ -57,7 +57,7 @@ class IndexLimits:
         for table in TABLE_PATTERN.finditer(window):
             if table.end() > len(tail):  # else it was counted with the block before
                 self._entries += self._count(table, start + table.start())
-        return self._entries <= MOST_ENTRIES
+        return self._entries <= MAX_ENTRIES
 
     def _count(self, table: re.Match[bytes], position: int) -> int:
         """Return the entries that libav allocates for the table at `position`."""
@@ -72,8 +72,8 @@ class IndexLimits:
             case _ if not self.reading_header:  # after the header, the same is true of all other tables
                 return 0
             case "compressed":  # a compressed index, which some programs wrote before 2000
-                return MOST_ENTRIES + 1
-            case "samples" if count > MOST_ENTRIES and position in _uncompressed(self._file, self._size):
+                return MAX_ENTRIES + 1
+            case "samples" if count > MAX_ENTRIES and position in _uncompressed(self._file, self._size):
                 return 0
             case "info_bytes":  # libav allocates them, even if the file does not have them
                 return int.from_bytes(value, self._riff_order) // INFO_BYTES_PER_ENTRY
@@ -109,7 +109,7 @@ def _uncompressed(file: BinaryIO, size: int) -> set[int]:
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
     """Yield (name, start of content) of the MP4 boxes on the way to the tables, outer boxes before inner ones."""
     pending = [(0, size)]  # (position of the next box, end of the box around it), innermost last
-    for _ in range(MOST_BOXES):
+    for _ in range(MAX_BOXES):
         while pending and pending[-1][0] + 8 > pending[-1][1]:
             pending.pop()
         if not pending:

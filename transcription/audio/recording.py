@@ -15,7 +15,7 @@ class Recording(Protocol):
     format: a description for the document, such as "mov,mp4 / aac, 44100 Hz, 2 channels".
     duration: the seconds that the file declares or its size suggests, or None. A hint: the file may lie.
     damage: a description of what `blocks` could not decode, once it has ended; None if it decoded everything.
-    gaps: the same as (start, duration) in seconds. A duration of 0 means that nobody knows how much is missing.
+    gaps: the same as (start, duration) in seconds. A duration of 0 means that the missing length is unknown.
     """
 
     format: str
@@ -26,7 +26,7 @@ class Recording(Protocol):
     def blocks(self) -> Iterator[bytes]:
         """Yield 16 kHz mono s16le samples in blocks of any size. Can be iterated once.
 
-        Where the file is damaged, the samples hold silence or end early, and `damage` says so. To stop early, close
+        If the file is damaged, the samples hold silence or end early, and `damage` says so. To stop early, close
         the iterator or the recording. Errors from reading the file pass through unchanged.
         Raises UnsupportedAudio if nothing can be decoded.
         """

@@ -6,10 +6,10 @@ from av import AudioFrame
 
 from transcription.audio.pcm import SAMPLE_RATE
 
-SMALLEST_PAUSE = 0.05  # seconds; containers round and encoders pad by less
-SMALLEST_PAUSE_AFTER_DAMAGE = 0.001  # seconds; packets of a few milliseconds may be missing
-LONGEST_PAUSE = 3600.0  # seconds; a muted microphone. A longer one means a broken clock
-LARGEST_OVERLAP = 1.0  # seconds; a larger one means that the clock was reset
+MIN_PAUSE = 0.05  # seconds; containers round and encoders pad by less
+MIN_PAUSE_AFTER_DAMAGE = 0.001  # seconds; packets of a few milliseconds may be missing
+MAX_PAUSE = 3600.0  # seconds; a muted microphone. A longer one means a broken clock
+MAX_OVERLAP = 1.0  # seconds; a larger one means that the clock was reset
 PAST_THE_END = 1.0  # seconds; timestamps further past the declared end are not believed
 
 
@@ -37,10 +37,10 @@ class Timeline:
             self._start = time
         pause = time - self._start - self.position
         too_late = self._duration is not None and self.position + pause > self._duration + PAST_THE_END
-        if too_late or not -LARGEST_OVERLAP <= pause <= LONGEST_PAUSE:
+        if too_late or not -MAX_OVERLAP <= pause <= MAX_PAUSE:
             self._start += pause  # from here on, follow the new clock
             return 0.0
-        return pause if pause >= (SMALLEST_PAUSE_AFTER_DAMAGE if after_damage else SMALLEST_PAUSE) else 0.0
+        return pause if pause >= (MIN_PAUSE_AFTER_DAMAGE if after_damage else MIN_PAUSE) else 0.0
 
     def samples_until(self, pause: float) -> int:
         """Return the samples of silence that fill a pause. The resampler must be empty."""

@@ -12,14 +12,14 @@ Stretch = tuple[int, int]  # (start, end) in samples of the recording
 class Clip:
     """A stretch of the recording, 16 kHz mono s16le. Positions are samples of the recording.
 
-    voiced: the stretches that may be speech and that an answer to this clip has to cover. Sound that two clips share is
+    speech: the stretches that may be speech and that an answer to this clip has to cover. Sound that two clips share is
     divided in the middle, because up to there each of them has whole words.
     overlap: samples at its start that the previous clip holds too; 0 unless the cut was in running speech.
     """
 
     start: int
     pcm: bytes
-    voiced: tuple[Stretch, ...]
+    speech: tuple[Stretch, ...]
     overlap: int = 0
 
     @property
@@ -33,7 +33,7 @@ class Clip:
     def between(self, start: int, end: int) -> "Clip":
         """Return the part of the clip between two samples of the recording."""
         pcm = self.pcm[(start - self.start) * SAMPLE_BYTES : (end - self.start) * SAMPLE_BYTES]
-        return Clip(start, pcm, clipped(self.voiced, start, end))
+        return Clip(start, pcm, clipped(self.speech, start, end))
 
 
 def clipped(stretches: Iterable[Stretch], start: int, end: int) -> tuple[Stretch, ...]:

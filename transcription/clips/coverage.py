@@ -1,6 +1,6 @@
 """Compares an answer with its clip, to find speech that it leaves out and the clips to resend.
 
-The service says `Success` even where it stopped at a pause. Only the end of the recognised audio shows that. Possible
+The service says `Success` even if it stopped at a pause. Only the end of the recognised audio shows that. Possible
 speech after that end is resent, as long as every answer gets further than the one before.
 """
 
@@ -35,7 +35,7 @@ class Coverage(NamedTuple):
 def measure_coverage(clip: Clip, answer_end: int, words_end: int | None = None) -> Coverage:
     """Compare an answer with the sound of its clip. Positions are samples of the recording.
 
-    The answer says that it ends at `answer_end` (`Offset + Duration`), and its last word at `words_end`, where the
+    The answer says that it ends at `answer_end` (`Offset + Duration`), and its last word at `words_end`, if the
     service gives word times. If there is no silence between the two, `words_end` counts.
     """
     covered_end = _covered_end(clip, answer_end, words_end)
@@ -47,12 +47,12 @@ def _covered_end(clip: Clip, answer_end: int, words_end: int | None) -> int:
     """Return the end of the covered audio. An answer may end in the middle of a word that its text leaves out."""
     if words_end is None or words_end >= answer_end:
         return answer_end
-    sound_starts = [start for start, end in clip.voiced if start <= answer_end < end]
+    sound_starts = [start for start, end in clip.speech if start <= answer_end < end]
     return max(words_end, sound_starts[0]) if sound_starts else answer_end
 
 
 def _uncovered(clip: Clip, covered_end: int) -> tuple[Stretch, ...]:
-    uncovered = clipped(clip.voiced, covered_end, clip.end)
+    uncovered = clipped(clip.speech, covered_end, clip.end)
     if uncovered and uncovered[0][0] == covered_end and total_length(uncovered[:1]) < TAIL_SECONDS * SAMPLE_RATE:
         uncovered = uncovered[1:]
     return uncovered if total_length(uncovered) >= MIN_SPEECH_SECONDS * SAMPLE_RATE else ()
@@ -62,7 +62,7 @@ def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...
     """Yield clips that hold the uncovered sound. Yields none if the answer got nowhere.
 
     A service that stopped at a silence will also stop at the next one of that length. So the clips are cut at all of
-    them; otherwise everything after each silence would be sent once more. Where the service stopped within sound, the
+    them; otherwise everything after each silence would be sent once more. If the service stopped within sound, the
     first clip begins where its words end: the service knows that better than any measure of loudness.
     """
     if not uncovered:
@@ -78,7 +78,7 @@ def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...
     middles = [(before[-1][1] + after[0][0]) // 2 for before, after in pairwise(groups)]
     bounds = pairwise([start, *middles, clip.end])
     for (clip_start, clip_end), group in zip(bounds, groups, strict=True):
-        yield replace(clip.between(clip_start, clip_end), voiced=group)
+        yield replace(clip.between(clip_start, clip_end), speech=group)
 
 
 def _split_at_silences(stretches: tuple[Stretch, ...], silence: float) -> Iterator[tuple[Stretch, ...]]:

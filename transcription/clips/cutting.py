@@ -1,8 +1,8 @@
 """Cuts PCM into clips that end in pauses and stay below the service's limit.
 
-The service takes 60 s. It is reported to stop at the first pause of about a second, with `Success` and without a word
-of the rest. So no clip holds such a pause, and cuts are made where nobody speaks. In speech without a pause, two clips
-share a little sound, so that each word is whole in one of them. `transcript.joining` then keeps each word once.
+The service accepts 60 s. It reportedly stops at the first pause of about a second, reports `Success` and omits the
+rest. So no clip holds such a pause, and cuts are made in silence. In speech without a pause, two clips share a little
+sound, so that each word is whole in one of them. `transcript.joining` then keeps each word once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,25 +32,27 @@ class CuttingOptions:
 
     vad: VadOptions = VAD_DEFAULTS
 
-    max_clip_seconds: float = 58.0  # the service takes 60 s; more is not documented, and codecs add some of their own
-    pause_seconds: float = 0.8  # the longest pause in a clip; the service is reported to stop at 1 s; measured to 0.1 s
+    max_clip_seconds: float = 58.0  # the documented limit is 60 s, and codecs add padding
+    # A longer pause ends the clip. The service reportedly stops at 1 s, and our measure may be off by 0.1 s.
+    pause_seconds: float = 0.8
 
-    # Silence around speech. With 3 s of speech between long pauses, these two are an eighth of what is sent and billed.
+    # Silence around speech. With 3 s of speech between long pauses, these two are a tenth of what is sent and billed.
     before_seconds: float = 0.15  # sent before speech: recognisers want some, and words begin faintly
     after_seconds: float = 0.2  # sent after speech: words end even more faintly
-    short_silence_seconds: float = 1.0  # up to here all is sent: it costs little, and noise may hide word edges in it
+    short_silence_seconds: float = 1.0  # silence up to this long is sent whole; noise may hide word edges in it
 
     # Cuts in running speech.
     word_gap_seconds: float = 0.5  # longer silence is between words: within one it lasts 0.2 s, or 0.45 s in noise
-    min_fill_share: float = 0.7  # of the longest clip, before it is cut; less makes over 1.5 times as many requests
-    search_seconds: float = 6.0  # without such silence, the cut is at the quietest point of the last few words
+    # No clip is cut before this share of `max_clip_seconds`. A lower share can cost over 1.5 times the requests.
+    min_fill_share: float = 0.7
+    search_seconds: float = 6.0  # without such silence, cut at the quietest point in this much of the clip's end
     quiet_seconds: float = 0.1  # length of the quietest point: about the gap between two words
     min_overlap_seconds: float = 1.5  # the least that the two clips share
-    max_overlap_seconds: float = 3.0  # the most: at least four words, so that one of them is recognised alike in both
+    max_overlap_seconds: float = 3.0  # the most: at least four words, so one is recognised the same way in both clips
 
     # Very short sound.
     min_sound_seconds: float = 0.1  # less between two pauses is a click; the shortest words (a, I, it) have 0.15 s
-    short_recording_seconds: float = 2.0  # may be one word, with nothing to tell it from noise, so it is sent whole
+    short_recording_seconds: float = 2.0  # up to this long, all is sent: VAD cannot tell one word from noise
 
     @property
     def max_clip_frames(self) -> int:
@@ -101,7 +103,7 @@ def cut(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> 
 class _Utterance:
     """A stretch of sound without a pause in it, and the silence after it, in frames.
 
-    `ended` is False while the audio still to come may continue it.
+    `ended` is False if later audio may extend it.
     """
 
     first: int
@@ -114,12 +116,12 @@ class _Utterance:
 class _CutPoint:
     """The end of a clip and the start of the next one, in frames.
 
-    The clip's answer has to cover the sound up to `voiced_end`.
+    The clip's answer has to cover the sound up to `speech_end`.
     """
 
     end: int
     next_start: int
-    voiced_end: int
+    speech_end: int
 
     @classmethod
     def in_silence(cls, end: int) -> "_CutPoint":
@@ -143,7 +145,7 @@ class _PendingAudio:
         self._level = np.concatenate((self._level, activity.level))
 
     def clips(self, more: bool) -> Iterator[Clip]:
-        """Yield the clips whose ends are decided, and remove them. `more` tells whether more audio may follow."""
+        """Yield and remove the clips whose ends are certain. `more` is True while audio may still follow."""
         options = self._options
         if not more and self._is_short_recording():
             yield self._take_all()
@@ -158,7 +160,7 @@ class _PendingAudio:
             else:
                 end = min(end, begin + options.max_clip_frames)
                 clip = self._take(begin, _CutPoint.in_silence(end))
-                if clip.overlap or total_length(clip.voiced) >= options.min_sound_seconds * SAMPLE_RATE:
+                if clip.overlap or total_length(clip.speech) >= options.min_sound_seconds * SAMPLE_RATE:
                     yield clip
         if not self._overlap and not (more and self._is_short_recording()):
             self._drop(max(0, len(self._active) - options.before_frames))
@@ -209,14 +211,14 @@ class _PendingAudio:
         pcm = bytes(self._pcm[begin * FRAME_BYTES : cut_point.end * FRAME_BYTES])
         start = self._start + begin * FRAME_SAMPLES
         end = start + len(pcm) // SAMPLE_BYTES
-        voiced_begin = begin + self._overlap // 2  # up to here the previous clip has to cover the sound
-        voiced = self._voiced(voiced_begin, cut_point.voiced_end, end)
-        clip = Clip(start, pcm, voiced, self._overlap * FRAME_SAMPLES)
+        speech_begin = begin + self._overlap // 2  # the previous clip must cover the sound before this
+        speech = self._speech_between(speech_begin, cut_point.speech_end, end)
+        clip = Clip(start, pcm, speech, self._overlap * FRAME_SAMPLES)
         self._drop(cut_point.next_start)
         self._overlap = cut_point.end - cut_point.next_start
         return clip
 
-    def _voiced(self, first_frame: int, last_frame: int, end: int) -> tuple[Stretch, ...]:
+    def _speech_between(self, first_frame: int, last_frame: int, end: int) -> tuple[Stretch, ...]:
         """Return the stretches of sound between two frames. A last frame that is not full ends at `end`."""
         origin = self._start + first_frame * FRAME_SAMPLES
         sounds = spans(self._active[first_frame:last_frame])

@@ -13,7 +13,7 @@ class FairLimiter:
 
     A free place goes to the recording with the fewest requests in flight. Among equals, it goes to the one that has
     waited longest. So a long recording delays a short one by one request at most, and still gets every place that
-    nobody else needs.
+    no other recording needs.
     """
 
     def __init__(self, places: int) -> None:

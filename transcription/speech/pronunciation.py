@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from transcription.errors import InvalidOption
 
 HEADER = "Pronunciation-Assessment"
-LONGEST_ASSESSED = 30.0  # seconds; the limit of one request, and scores of several cannot be joined
+MAX_ASSESSED_SECONDS = 30.0  # seconds; the limit of one request, and scores of several cannot be joined
 
 _REFERENCE_TEXT = "ReferenceText"
 _SWITCH = ("False", "True")

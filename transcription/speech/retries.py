@@ -1,5 +1,7 @@
 """Repeats a request until it is answered or the recording's budget is spent.
 
+This is about retrying a failed request. `clip_recognizer.py` is about resending uncovered speech after an answer.
+
 The host gives failed work back at once, and only five times. So outages and throttling are waited out here. tenacity
 runs the loop because it takes the clock from its caller; its wrappers do not.
 """
@@ -19,7 +21,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FIRST_WAIT = 1.0  # seconds; doubled with each retry
-LONGEST_WAIT = 240.0  # seconds; the service advises waits of 1, 2, 4 and 4 minutes under sustained load
+MAX_WAIT = 240.0  # seconds; the service advises waits of 1, 2, 4 and 4 minutes under sustained load
 JITTER = 0.25  # of the wait; clips that were throttled together must not return together
 
 
@@ -53,7 +55,7 @@ def _wait(state: RetryCallState) -> float:
         return error.retry_after
     doubled = FIRST_WAIT * 2 ** min(state.attempt_number - 1, 30)
     jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
-    return float(min(doubled, LONGEST_WAIT) * jitter)
+    return float(min(doubled, MAX_WAIT) * jitter)
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -88,7 +88,7 @@ def reason(error: AzureError) -> str:
         first = type(inner).__name__  # its text may quote the answer, and nobody can tell what the request held
     if not isinstance(error, HttpResponseError):
         return first
-    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
+    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum if it knows the code
     code = str(getattr(code, "value", code))
     return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
 

@@ -7,10 +7,10 @@ https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-cont
 import hashlib
 import re
 
-LONGEST_NAME = 1024  # UTF-16 units of a blob's name; storage counts characters in these or in larger units
-LONGEST_STEM = LONGEST_NAME - len(".json")  # ".json" is the longest suffix, so all outputs of an upload share a stem
+MAX_NAME_UNITS = 1024  # UTF-16 units of a blob's name; storage counts characters in these or in larger units
+MAX_STEM_UNITS = MAX_NAME_UNITS - len(".json")  # all outputs of an upload share a stem; ".json" is the longest suffix
 HASH_UNITS = len("~") + 2 * hashlib.sha256().digest_size  # at the end of a stem that does not hold the whole name
-PREFIX_UNITS = LONGEST_STEM - HASH_UNITS  # UTF-16 units of a name that its stem always begins with
+PREFIX_UNITS = MAX_STEM_UNITS - HASH_UNITS  # UTF-16 units of a name that its stem always begins with
 
 _HASHED = re.compile(r"~[0-9a-f]{64}\Z")
 
@@ -21,9 +21,9 @@ def output_name(name: str, kind: str = "json") -> str:
     The suffix is added rather than replaced, because `a.wav` and `a.mp3` need different documents. Even if `a.wav` and
     `a.wav.vtt` are both uploads, an output's name without its last suffix belongs to one upload only. A name that is
     too long for a suffix keeps its beginning and ends in its SHA-256. So does a name that looks like such a stem,
-    because somebody may have chosen it to collide with another upload's output.
+    because it may have been chosen to collide with another upload's output.
     """
-    if _utf16_units(name) > LONGEST_STEM or (_utf16_units(name) >= LONGEST_STEM - 1 and _HASHED.search(name)):
+    if _utf16_units(name) > MAX_STEM_UNITS or (_utf16_units(name) >= MAX_STEM_UNITS - 1 and _HASHED.search(name)):
         prefix = name.encode("utf-16-le")[: 2 * PREFIX_UNITS].decode("utf-16-le", "ignore")  # drops half a character
         name = f"{prefix}~{hashlib.sha256(name.encode()).hexdigest()}"
     return f"{name}.{kind}"
@@ -37,7 +37,7 @@ def is_reachable(name: str) -> bool:
     and no blob's name contains a NUL or exceeds the limit.
     """
     try:
-        fits = 0 < _utf16_units(name) <= LONGEST_NAME
+        fits = 0 < _utf16_units(name) <= MAX_NAME_UNITS
     except UnicodeEncodeError:
         return False
     return fits and "\0" not in name and not {".", ".."} & set(re.split(r"[/\\]", name))

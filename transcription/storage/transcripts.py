@@ -30,7 +30,7 @@ from transcription.storage.uploads import UploadProperties, Uploads
 from transcription.transcript.document import missing_seconds
 from transcription.transcript.model import FAILED, NO_SPEECH, PARTIAL, Json
 
-LONGEST_DOCUMENT = 16 << 20  # bytes; longer documents are not read; two hours of words take some MB
+MAX_DOCUMENT_BYTES = 16 << 20  # bytes; longer documents are not read; two hours of words take some MB
 MAX_WRITES = 10  # of one document; if others win the race each time, the host's own retries take over
 DOCUMENT_TYPE = "application/json; charset=utf-8"
 CAPTION_TYPES = {
@@ -95,7 +95,7 @@ class Transcripts:
         try:
             properties = document.get_blob_properties()
             stored = StoredDocument.of(properties)
-            if not stored.final and properties.size <= LONGEST_DOCUMENT:
+            if not stored.final and properties.size <= MAX_DOCUMENT_BYTES:
                 content = read_stored(document, properties.etag)
                 stored = replace(stored, final=not _wants_another_try(content), missing=_missing(content))
         except ResourceNotFoundError:
@@ -159,7 +159,7 @@ class Transcripts:
                 with suppress(ResourceModifiedError):  # another worker has replaced it
                     self._remove(blob, etag)
             return False
-        except ResourceNotFoundError:  # the container: nobody has created it yet
+        except ResourceNotFoundError:  # the container does not exist yet
             with suppress(ResourceExistsError):
                 self._container.create_container()
             return False

@@ -19,11 +19,12 @@ VTT, SRT, TXT = "vtt", "srt", "txt"
 
 LINE_COLUMNS = 42
 READABLE_MS = 700  # time on screen that a caption gets if the next one leaves room
-LONGEST_MS = 7_000  # time on screen
+MAX_SCREEN_MS = 7_000  # time on screen
 FRAME_MS = 40  # time on screen that a caption always gets, even if all its times are the same
 
-# The costs of ending a caption or line at a place. One more caption costs 1, and an empty one another 1.
-# Found by trying: a sentence stays whole if it fits on the screen.
+# The costs of ending a caption or a line at a place. A phrase is cut into the captions with the lowest total cost: each
+# costs 1, up to 1 more for empty space, and the cost of its end. The values were found by trying: a sentence stays
+# whole if it fits on the screen.
 MID_CLAUSE = 0.6
 MID_SENTENCE = 0.25  # after a comma
 SENTENCE_END = 0.0
@@ -86,14 +87,14 @@ def _clock(milliseconds: int, point: str) -> str:
 def _with_screen_times(captions: Sequence[Caption]) -> Iterator[Caption]:
     """Yield the captions with times that viewers can follow and players accept.
 
-    They are in order, do not overlap, and stay long enough to read where there is room.
+    They are in order, do not overlap, and stay long enough to read if there is room.
     """
     end = 0
     for index, caption in enumerate(captions):
         start = max(caption.start, end)
-        next_start = captions[index + 1].start if index + 1 < len(captions) else start + LONGEST_MS
+        next_start = captions[index + 1].start if index + 1 < len(captions) else start + MAX_SCREEN_MS
         latest_end = max(next_start, start + FRAME_MS)
-        end = min(max(caption.end, start + READABLE_MS), latest_end, start + LONGEST_MS)
+        end = min(max(caption.end, start + READABLE_MS), latest_end, start + MAX_SCREEN_MS)
         yield Caption(start, end, caption.lines)
 
 
@@ -179,7 +180,7 @@ def _cheapest_cuts(timed: Sequence[TimedPiece], ends: Sequence[int]) -> list[tup
     for first in range(len(timed)):
         second_line_end = ends[ends[first]] if ends[first] < len(timed) else len(timed)
         for end in range(first + 1, second_line_end + 1):
-            if end > first + 1 and 1000 * (timed[end - 1].end - timed[first].start) > LONGEST_MS:
+            if end > first + 1 and 1000 * (timed[end - 1].end - timed[first].start) > MAX_SCREEN_MS:
                 break
             empty = 1 - (widths[end] - widths[first]) / (2 * LINE_COLUMNS)
             cost = cheapest[first][0] + 1 + empty * empty + _cost_of_end(timed, first, end)

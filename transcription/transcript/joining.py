@@ -2,7 +2,7 @@
 
 Continuous speech is cut without a pause, with some audio in both clips (see `clips.cutting`). A cut may fall within a
 word, so the words next to a clip's edge are the least reliable. The seam goes where both answers agree, as far from
-both edges as possible: at a word that both have at the same time. Where the service gives no times, it goes into the
+both edges as possible: at a word that both have at the same time. If the service gives no times, it goes into the
 middle of the longest run of words that ends the earlier answer and begins the later one.
 
 A recogniser's display text ("25 men.") differs from its words ("twenty five men"). It is cut at the corresponding
@@ -20,7 +20,7 @@ from transcription.transcript.model import Phrase, Word
 
 # Two recognitions of one word in the same audio start closer together than this. Different words do not.
 SAME_TIME_SECONDS = 0.15
-SHARED_TOKENS = 30  # words (or characters) compared where there are no times; three seconds of overlap hold 20 at most
+SHARED_TOKENS = 30  # words (or characters) compared if there are no times; three seconds of overlap hold 20 at most
 EDGE_TOKENS = 1  # words next to each edge that the cut may have broken
 
 UNSPACED = (
@@ -45,7 +45,7 @@ class _Token(NamedTuple):
 def join(earlier: Phrase, later: Phrase) -> tuple[Phrase, Phrase]:
     """Return the two phrases with each word in one of them only. Either may end up empty.
 
-    Where they agree on nothing and there are no times, both stay as they are: a word twice is better than none.
+    If they agree on nothing and there are no times, both stay as they are: a word twice is better than none.
     """
     if earlier.words and later.words:
         seam = _seam_by_time(earlier, later)
@@ -54,19 +54,19 @@ def join(earlier: Phrase, later: Phrase) -> tuple[Phrase, Phrase]:
     return _head(earlier, seam.keep), _tail(later, seam.drop)
 
 
-def unit_index(text: str, units: Sequence[str], number: int) -> int:
-    """Return the index in `text` at which the unit `number` of `units` begins.
+def unit_index(text: str, units: Sequence[str], index: int) -> int:
+    """Return where unit `index` begins in `text`.
 
-    `text` may be any form: display, lexical, ITN or masked. Where it shows several words as one ("twenty five" as
+    `text` may be any form: display, lexical, ITN or masked. If it shows several words as one ("twenty five" as
     "25"), a place within them goes to the nearer end.
     """
-    if number <= 0:
+    if index <= 0:
         return 0
-    if number >= len(units):
+    if index >= len(units):
         return len(text)
     shown = _tokens(text)
     spoken, first_token = _spoken_tokens(units)
-    wanted = first_token[number]
+    wanted = first_token[index]
     for _, start, end, shown_start, shown_end in _alignment(spoken, shown):
         if start <= wanted < end:
             share = (wanted - start) / (end - start)
@@ -164,9 +164,9 @@ def _seam_by_text(earlier: Sequence[str], later: Sequence[str]) -> _Seam:
 
 
 def _run_between_edges(ending: list[str], beginning: list[str]) -> tuple[int, int, int] | None:
-    """Return the longest run that reaches both edges, apart from broken words: where it begins in each, and its size.
+    """Return the longest common run that touches both edges, as (start in `ending`, start in `beginning`, size).
 
-    A phrase that is said twice cannot mislead it.
+    Ignores up to one broken word per edge. A phrase that is said twice cannot mislead it.
     """
     edges = [(missed, second) for missed in range(EDGE_TOKENS + 1) for second in range(EDGE_TOKENS + 1)]
     for size in range(min(len(ending), len(beginning)), 0, -1):
@@ -230,5 +230,8 @@ def _tokens(text: str) -> list[_Token]:
 
 
 def _normalized(text: str) -> str:
-    """Return `text` without case, punctuation and symbols, in which two recognitions of the same words differ."""
+    """Return `text` case-folded and without punctuation or symbols.
+
+    Two recognitions of the same words may differ in these.
+    """
     return "".join(c for c in text.casefold() if unicodedata.category(c)[0] not in "PSZC")

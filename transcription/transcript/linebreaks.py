@@ -1,8 +1,8 @@
-"""Splits text where a line may break, and measures its width. The layout of captions uses it.
+"""Splits text where a line may break, and measures its width. `captions.py` chooses the breaks.
 
 It follows a small part of Unicode's line breaking (UAX #14), whose tables and libraries are many times larger than the
-rest of the captions. Where it knows too little, such as where a Thai word ends if the service gives no word times, the
-captions look less tidy but lose nothing.
+rest of the captions. If it knows too little, the captions look less tidy but lose nothing: without word times, for
+example, it cannot tell where a Thai word ends.
 """
 
 import re
