@@ -129,6 +129,48 @@ def test_an_answer_without_scores_has_no_pronunciation() -> None:
     assert phrase.pronunciation is None
 
 
+def test_the_fastest_minute_of_speech_is_read() -> None:
+    """655 words is the record. Here each has ten phonemes, and each of those has five candidates."""
+    phoneme = {"Phoneme": "s", "NBestPhonemes": [{"Phoneme": "s", "Score": 90}] * 5}
+    words = [{"Word": "longer", "AccuracyScore": 90, "Phonemes": [phoneme] * 10}] * 655
+    text = " ".join("longer" for _ in words)
+    best = dict.fromkeys(("Lexical", "ITN", "MaskedITN", "Display"), text)
+    phrase = parse({**DETAILED, "NBest": [{**best, "Words": words}, best, best, best, best]}).phrase
+    assert phrase is not None
+    assert (phrase.text, len(phrase.words), len(phrase.alternatives)) == (text, 655, 4)
+    assert phrase.pronunciation is not None
+    assert len(phrase.pronunciation["words"]) == 655
+
+
+@pytest.mark.parametrize(
+    "excess",
+    [
+        {"DisplayText": "x" * 10_001},
+        {"NBest": [{**BEST, "Display": "x " * 5001}]},
+        {"NBest": [{**BEST, "Lexical": "x " * 5001}]},
+        {"NBest": [{**BEST, "ITN": "x " * 5001}]},
+        {"NBest": [{**BEST, "MaskedITN": "x " * 5001}]},
+        {"NBest": [BEST, {**OTHER, "Display": "x " * 5001}]},
+        {"NBest": [BEST, *[OTHER] * 100_000]},
+        {"NBest": [{**BEST, "Words": [{"Word": "x"}] * 2001}]},
+        {"NBest": [{**BEST, "Words": [{"Word": "x" * 101}] * 100}]},
+        {"NBest": [{**BEST, "Words": [{**WORDS[0], "Phonemes": [{"Phoneme": "s"}] * 100_000}]}]},
+    ],
+    ids=["text", "display", "lexical", "ITN", "masked", "alternative", "readings", "words", "long words", "phonemes"],
+)
+def test_more_than_a_minute_of_speech_can_hold_is_retryable(excess: dict[str, Any]) -> None:
+    with pytest.raises(Retryable, match="could not be read"):
+        parse({**DETAILED, **excess})
+
+
+def test_any_number_of_omitted_words_is_read_because_nobody_said_them() -> None:
+    """They are the rest of the reference text, of which blob metadata hold up to 8 KB."""
+    omitted = [{"Word": "a", "ErrorType": "Omission"}] * 4000
+    phrase = parse({**DETAILED, "NBest": [{**BEST, "Words": [*WORDS, *omitted]}]}).phrase
+    assert phrase is not None
+    assert phrase.words == (Word("good", 0.5, 0.2),)
+
+
 def test_nothing_in_a_clamped_answer_is_beyond_the_clip() -> None:
     answer = parse(DETAILED).clamped(0.6)
     assert answer.phrase is not None

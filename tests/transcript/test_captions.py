@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.steps import steps
 from transcription.transcript.captions import render
 from transcription.transcript.model import Phrase, Word
 
@@ -203,6 +204,27 @@ def test_with_word_times_languages_without_spaces_are_cut_between_words_only() -
         assert at in ends | {0}
         assert start == pytest.approx(330 * len([end for end in ends if end <= at]), abs=2)
         at += len("".join(lines))
+
+
+def test_repeated_words_have_their_own_times_however_many_there_are() -> None:
+    text = f"Well, {'no, ' * 600}yes."
+    words = spoken(f"so {'no ' * 600}indeed", each=0.1, lasting=0.1)
+    captions = shown("vtt", [Phrase(0.0, 60.2, text, words=words)])
+    at = 0
+    for start, _, lines in captions:
+        assert start == pytest.approx(100 * at, abs=100)
+        at += sum(len(line.split()) for line in lines)
+
+
+@pytest.mark.parametrize("noise", ["", "b{}"], ids=["the same word", "every other word"])
+def test_twice_as_many_repeated_words_take_about_twice_the_steps(noise: str) -> None:
+    def steps_for(count: int) -> int:
+        lexical = " ".join(f"x {noise.format(number)}" for number in range(count // 2))
+        text = f"a {lexical.replace('b', 'c')} d"
+        phrase = Phrase(0.0, 60.0, text, words=spoken(f"e {lexical} f", each=0.02))
+        return steps(lambda: render("vtt", [phrase], "en-US"))
+
+    assert steps_for(1000) <= 2.1 * steps_for(500)
 
 
 TEXT = st.text(st.characters(exclude_characters="\\{}0123456789", exclude_categories=["Cs"]), max_size=300)

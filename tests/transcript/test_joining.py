@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.steps import steps
 from transcription.transcript.joining import join, unit_index
 from transcription.transcript.model import Phrase, Word
 
@@ -82,6 +83,12 @@ def test_without_times_a_sentence_said_twice_is_not_mistaken_for_shared_audio() 
     assert joined(untimed_phrase(" ".join(words[:13])), untimed_phrase(" ".join(words[9:]))).split() == words
 
 
+def test_where_the_answers_agree_the_seam_is_as_far_from_both_edges_as_possible() -> None:
+    earlier = spoken(SENTENCE[:12], 0.0, " ".join(SENTENCE[:12]).upper())
+    later = spoken(SENTENCE[4:], 4 * 0.3)
+    assert joined(earlier, later) == "WE MET IN THE OLD HOUSE BY THE RIVER and talked until the lights went out"
+
+
 def test_where_the_answers_disagree_the_seam_is_in_the_middle_of_the_shared_audio() -> None:
     earlier = spoken(["one", "two", "free", "fore"], 0.0)
     later = spoken(["tree", "for", "five", "six"], 0.6)
@@ -151,3 +158,22 @@ def test_an_empty_answer_takes_nothing_from_its_neighbour() -> None:
     phrase = spoken(SENTENCE, 0.0)
     assert join(phrase, untimed_phrase("")) == (phrase, untimed_phrase(""))
     assert join(untimed_phrase(""), phrase) == (untimed_phrase(""), phrase)
+
+
+def test_a_repeated_word_is_kept_once_for_each_time_that_it_was_said() -> None:
+    earlier, later = spoken(["no"] * 300, 0.0, step=0.2), spoken(["no"] * 300, 59.0, step=0.2)
+    assert joined(earlier, later).split() == ["no"] * 595
+
+
+@pytest.mark.parametrize(
+    ("step", "shift"), [(0.03, 0.0), (1e-6, 0.0), (0.4, 0.2)], ids=["in turn", "all at once", "never at the same time"]
+)
+@pytest.mark.parametrize("noise", ["", "b{}"], ids=["the same word", "every other word"])
+def test_twice_as_many_repeated_words_take_about_twice_the_steps(step: float, shift: float, noise: str) -> None:
+    def steps_for(count: int) -> int:
+        words = [word for number in range(count // 2) for word in ("x", noise.format(number) or "x")]
+        text = f"a {' '.join(words).replace('b', 'c')} d"
+        earlier, later = (spoken(["e", *words, "f"], start, text, step) for start in (0.0, shift))
+        return steps(lambda: join(earlier, later))
+
+    assert steps_for(1000) <= 2.1 * steps_for(500)

@@ -1,8 +1,8 @@
 """Parses the service's JSON into an `Answer`.
 
-Nothing in the JSON is trusted. An answer that was cut off, or that is something else altogether, is a retryable error
-and never an empty transcript. Sources: the API's reference ("Sample responses"), and what users report: times as
-strings, no `DisplayText` in detailed answers, `Success` without words.
+Nothing in the JSON is trusted. An answer is a retryable error, and never an empty transcript, if it was cut off, is
+something else altogether, or holds more than a minute of speech can. Sources: the API's reference ("Sample responses"),
+and what users report: times as strings, no `DisplayText` in detailed answers, `Success` without words.
 """
 
 import json
@@ -15,6 +15,11 @@ from transcription.errors import Retryable
 from transcription.transcript.model import Alternative, Json, Phrase, Word
 
 TICKS = 10_000_000  # per second; `Offset` and `Duration` count units of 100 ns
+
+# A minute of speech never holds as much: the fastest speaker on record said 655 words in one, or some 4,000 characters.
+MOST_WORDS = 2_000  # omitted ones do not count, because nobody said them
+LONGEST_TEXT = 10_000  # characters; for each form and alternative, and for all words together
+MOST_OBJECTS = 100_000  # in the JSON; 30 s of assessed speech have at most 750 phonemes with 99 candidates each
 
 SUCCESS = "Success"
 NO_MATCH = "NoMatch"  # speech, but no words of the language
@@ -61,9 +66,10 @@ class Answer:
 def parse(body: bytes) -> Answer:
     """Return the answer in this JSON.
 
-    Raises Retryable if it is not an answer, or says that the service failed.
+    Raises Retryable if it is not an answer to a minute of speech, or says that the service failed.
     """
     try:
+        _check_limit("objects", body.count(b"{"), MOST_OBJECTS)
         answer = json.loads(body)
         status = str(answer["RecognitionStatus"])
         offset, duration = _seconds(answer, "Offset"), _seconds(answer, "Duration")
@@ -100,9 +106,16 @@ def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
         alternatives=tuple(
             Alternative(other_text, _confidence(other)) for other in others if (other_text := _text(other, "Display"))
         ),
-        words=tuple(_word(word) for word in words if _assessed(word).get("ErrorType") != OMISSION),
+        words=_spoken_words(words),
         pronunciation=_pronunciation(best, words),
     )
+
+
+def _spoken_words(words: Sequence[Json]) -> tuple[Word, ...]:
+    spoken = tuple(_word(word) for word in words if _assessed(word).get("ErrorType") != OMISSION)
+    _check_limit("words", len(spoken), MOST_WORDS)
+    _check_limit("text", sum(len(word.text) for word in spoken), LONGEST_TEXT)
+    return spoken
 
 
 def _word(word: Json) -> Word:
@@ -190,6 +203,16 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     """Return a text without surrounding blanks, or None if there is none.
 
     JSON can hold half of a surrogate pair, which UTF-8 cannot. It becomes a question mark.
+    Raises ValueError if nobody can say so much in a minute.
     """
     value = values.get(name)
-    return value.strip().encode("utf-8", "replace").decode() if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    _check_limit(name, len(value), LONGEST_TEXT)
+    return value.strip().encode("utf-8", "replace").decode()
+
+
+def _check_limit(name: str, number: int, limit: int) -> None:
+    """Raise ValueError if there is more than a minute of speech can hold."""
+    if number > limit:
+        raise ValueError(name)

@@ -8,10 +8,10 @@ than characters, because an ideograph is twice as wide: 21 fit on a line, which 
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from itertools import accumulate, pairwise
 from math import inf
 
+from transcription.transcript.alignment import align
 from transcription.transcript.linebreaks import Piece, columns, joined, line_ends, one_line, pieces
 from transcription.transcript.model import Phrase, Transcript, Word
 
@@ -109,11 +109,12 @@ def _timed_pieces(phrase: Phrase, language: str) -> list[TimedPiece]:
     """
     shown = pieces(one_line(phrase.text), language, LINE_COLUMNS)
     spoken = [piece for word in phrase.words for piece in _word_pieces(word, language)]
+    keys = [_key(piece) for piece in shown], [_key(part.piece) for part in spoken]
     timed: list[TimedPiece] = []
     previous_end = phrase.offset
-    for tag, shown_start, shown_end, start, end in _alignment(shown, spoken):
+    for equal, shown_start, shown_end, start, end in align(*keys):
         run, counterpart = shown[shown_start:shown_end], spoken[start:end]
-        if tag == "equal":
+        if equal:
             timed += [replace(timing, piece=piece) for piece, timing in zip(run, counterpart, strict=True)]
         elif counterpart:
             timed += _spread(run, counterpart[0].start, counterpart[-1].end)
@@ -129,12 +130,6 @@ def _word_pieces(word: Word, language: str) -> list[TimedPiece]:
     parts = pieces(one_line(word.text), language, LINE_COLUMNS)
     timed = _spread(parts, word.offset, word.offset + word.duration)
     return [replace(part, mid_word=number < len(timed)) for number, part in enumerate(timed, start=1)]
-
-
-def _alignment(shown: Sequence[Piece], spoken: Sequence[TimedPiece]) -> Sequence[tuple[str, int, int, int, int]]:
-    """Return difflib's opcodes: which pieces of the text stand for which spoken ones."""
-    keys = [_key(piece) for piece in shown], [_key(timed.piece) for timed in spoken]
-    return SequenceMatcher(None, *keys, autojunk=False).get_opcodes()
 
 
 def _key(piece: Piece) -> str:
@@ -177,13 +172,16 @@ def _cheapest_cuts(timed: Sequence[TimedPiece], ends: Sequence[int]) -> list[tup
     """Return the first piece and the end of each caption, at the least total cost. `ends` comes from `line_ends`."""
     cheapest: list[tuple[float, int]] = [(0.0, 0)] + [(inf, 0)] * len(timed)  # for each end: the cost, the last cut
     widths = [0, *accumulate(part.piece.width + part.piece.space for part in timed)]
+    costs = [*map(_cost_of_end, timed[:-1]), 0.0]
     for first in range(len(timed)):
         second_line_end = ends[ends[first]] if ends[first] < len(timed) else len(timed)
         for end in range(first + 1, second_line_end + 1):
-            if end > first + 1 and 1000 * (timed[end - 1].end - timed[first].start) > MAX_SCREEN_MS:
+            milliseconds = 1000 * (timed[end - 1].end - timed[first].start)
+            if end > first + 1 and milliseconds > MAX_SCREEN_MS:
                 break
             empty = 1 - (widths[end] - widths[first]) / (2 * LINE_COLUMNS)
-            cost = cheapest[first][0] + 1 + empty * empty + _cost_of_end(timed, first, end)
+            too_short = TOO_SHORT if milliseconds < READABLE_MS and end < len(timed) else 0.0
+            cost = cheapest[first][0] + 1 + empty * empty + (too_short + costs[end - 1])
             cheapest[end] = min(cheapest[end], (cost, first))
     cuts = []
     end = len(timed)
@@ -194,12 +192,8 @@ def _cheapest_cuts(timed: Sequence[TimedPiece], ends: Sequence[int]) -> list[tup
     return cuts[::-1]
 
 
-def _cost_of_end(timed: Sequence[TimedPiece], first: int, end: int) -> float:
-    if end == len(timed):
-        return 0.0
-    last = timed[end - 1]
-    too_short = TOO_SHORT if 1000 * (last.end - timed[first].start) < READABLE_MS else 0.0
-    return too_short + _cost_of_break(last.piece) + (MID_WORD if last.mid_word else 0.0)
+def _cost_of_end(last: TimedPiece) -> float:
+    return _cost_of_break(last.piece) + (MID_WORD if last.mid_word else 0.0)
 
 
 def _cost_of_break(piece: Piece) -> float:
