@@ -220,7 +220,7 @@ def short_timeouts() -> Iterator[None]:
         "read_timeout": TIMEOUT,
     }
     with (
-        mock.patch.multiple(client, CONNECT_SECONDS=TIMEOUT, SILENT_SECONDS=TIMEOUT, LONGEST_EXCHANGE=5 * TIMEOUT),
+        mock.patch.multiple(client, CONNECT_SECONDS=TIMEOUT, SILENT_SECONDS=TIMEOUT, MAX_EXCHANGE_SECONDS=5 * TIMEOUT),
         mock.patch.dict(account.CLIENT_OPTIONS, options),
     ):
         yield

@@ -24,7 +24,7 @@ from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.settings.secrets import NOT_SHOWN
 from transcription.speech.client import RecognitionOptions
-from transcription.speech.transport import CHUNK_BYTES, LONGEST_ANSWER
+from transcription.speech.transport import CHUNK_BYTES, MAX_ANSWER_BYTES
 
 AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 
@@ -423,7 +423,7 @@ def test_an_answer_is_complete_however_it_is_chunked(endpoint: SpeechEndpoint, c
 
 
 def test_an_answer_that_is_too_long_is_retried(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
-    endpoint.faults.append(Fault.status(200, b" " * (LONGEST_ANSWER + 1)))
+    endpoint.faults.append(Fault.status(200, b" " * (MAX_ANSWER_BYTES + 1)))
     assert Caller(endpoint, clock)().phrase is not None
     assert len(clock.slept) == 1
 

@@ -17,9 +17,9 @@ from transcription.transcript.model import Alternative, Json, Phrase, Word
 TICKS = 10_000_000  # per second; `Offset` and `Duration` count units of 100 ns
 
 # A minute of speech never holds as much: the fastest speaker on record said 655 words in one, or some 4,000 characters.
-MOST_WORDS = 2_000  # omitted ones do not count, because nobody said them
-LONGEST_TEXT = 10_000  # characters; for each form and alternative, and for all words together
-MOST_OBJECTS = 100_000  # in the JSON; 30 s of assessed speech have at most 750 phonemes with 99 candidates each
+MAX_WORDS = 2_000  # omitted ones do not count, because nobody said them
+MAX_TEXT = 10_000  # characters; for each form and alternative, and for all words together
+MAX_OBJECTS = 100_000  # in the JSON; 30 s of assessed speech have at most 750 phonemes with 99 candidates each
 
 SUCCESS = "Success"
 NO_MATCH = "NoMatch"  # speech, but no words of the language
@@ -69,7 +69,7 @@ def parse(body: bytes) -> Answer:
     Raises Retryable if it is not an answer to a minute of speech, or says that the service failed.
     """
     try:
-        _check_limit("objects", body.count(b"{"), MOST_OBJECTS)
+        _check_limit("objects", body.count(b"{"), MAX_OBJECTS)
         answer = json.loads(body)
         status = str(answer["RecognitionStatus"])
         offset, duration = _seconds(answer, "Offset"), _seconds(answer, "Duration")
@@ -113,8 +113,8 @@ def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
 
 def _spoken_words(words: Sequence[Json]) -> tuple[Word, ...]:
     spoken = tuple(_word(word) for word in words if _assessed(word).get("ErrorType") != OMISSION)
-    _check_limit("words", len(spoken), MOST_WORDS)
-    _check_limit("text", sum(len(word.text) for word in spoken), LONGEST_TEXT)
+    _check_limit("words", len(spoken), MAX_WORDS)
+    _check_limit("text", sum(len(word.text) for word in spoken), MAX_TEXT)
     return spoken
 
 
@@ -208,7 +208,7 @@ def _text(values: Mapping[str, Any], name: str) -> str | None:
     value = values.get(name)
     if not isinstance(value, str):
         return None
-    _check_limit(name, len(value), LONGEST_TEXT)
+    _check_limit(name, len(value), MAX_TEXT)
     return value.strip().encode("utf-8", "replace").decode()
 
 

@@ -37,7 +37,7 @@ from transcription.transcript.model import Usage
 
 CONNECT_SECONDS = 10.0  # to connect, and for the peer to accept each chunk
 SILENT_SECONDS = 90.0  # without a byte of the answer; the service takes less than a minute for a minute of audio
-LONGEST_EXCHANGE = 180.0  # seconds from the request to the end of the answer
+MAX_EXCHANGE_SECONDS = 180.0  # seconds from the request to the end of the answer
 TOKEN_EXCHANGE = 15.0  # seconds; a token is small, and other threads wait for it
 
 _CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
@@ -121,7 +121,7 @@ class SpeechClient:
         if options.pronunciation:
             headers[pronunciation.HEADER] = pronunciation.header(options.pronunciation)
         body = in_chunks(audio.header, audio.body)
-        seconds = min(LONGEST_EXCHANGE, budget.left())
+        seconds = min(MAX_EXCHANGE_SECONDS, budget.left())
         url, query = self._settings.endpoint.recognition_url, self._query(options, connection_id)
         return self._post(url, headers, query, body, seconds)
 

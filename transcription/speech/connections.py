@@ -32,7 +32,7 @@ from urllib3.util import wait_for_read
 from transcription.speech.exchanges import EXCHANGES, NotAcknowledged, hang_up
 
 ACKNOWLEDGED_WITHIN = 1.0  # seconds; a round trip takes a tenth
-LONGEST_HEAD = 8192  # bytes
+MAX_HEAD_BYTES = 8192  # bytes
 _USUAL_HEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WHOLE_HEAD = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)[ \r](?:(?!\r\n\r\n).)*\r\n\r\n", re.DOTALL)
 
@@ -169,7 +169,7 @@ class _Connection(HTTPConnection):
         head = b""
         self.sock.settimeout(ACKNOWLEDGED_WITHIN)
         try:
-            while not head.endswith(b"\r\n\r\n") and len(head) < LONGEST_HEAD:
+            while not head.endswith(b"\r\n\r\n") and len(head) < MAX_HEAD_BYTES:
                 piece = self.sock.recv(1 if head else len(_USUAL_HEAD))
                 if not piece:
                     break

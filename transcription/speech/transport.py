@@ -19,10 +19,10 @@ from transcription.speech.exchanges import EXCHANGES, NotAcknowledged, OutOfOrde
 
 CHUNK_BYTES = 64 * 1024  # two seconds of audio; from 16 KiB each doubling saves CPU, beyond this nothing is gained
 READ_BYTES = 64 * 1024
-LONGEST_ANSWER = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
+MAX_ANSWER_BYTES = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
 
 
-MOST_SILENCES = 3  # then the peer does not acknowledge requests, and each gets a connection of its own
+MAX_SILENCES = 3  # then the peer does not acknowledge requests, and each gets a connection of its own
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Transport:
             content = bytearray()
             for piece in response.iter_content(READ_BYTES):
                 content += piece
-                if len(content) > LONGEST_ANSWER:
-                    raise TooLongAnswer(LONGEST_ANSWER)
+                if len(content) > MAX_ANSWER_BYTES:
+                    raise TooLongAnswer(MAX_ANSWER_BYTES)
         return Reply(response.status_code, response.headers, bytes(content))
 
     def _answer(self, url: str, headers: dict[str, str], **request: Any) -> requests.Response:
         """Return the answer, of which only the head has been read."""
         for _ in range(self._connections):
-            if self._silences >= MOST_SILENCES:
+            if self._silences >= MAX_SILENCES:
                 break
             try:
                 return self._session.post(url, headers=headers, **request)
