@@ -27,13 +27,15 @@ class Canaries(logging.Handler):
         """Search for this secret from now on: as it is, URL-encoded and in base64. Return the secret."""
         url_encoded = quote(secret), quote(secret, safe=""), quote_plus(secret)  # a slash may stay as it is
         for form in (secret, *url_encoded, base64.b64encode(secret.encode()).decode()):
-            self._descriptions = {**self._descriptions, form.rstrip("="): description}
+            self._descriptions = {**self._descriptions, form.rstrip("=").lower(): description}
         return secret
 
     def search(self, text: str, place: str) -> None:
+        """Search a text. Case does not count: a peer may change it."""
+        lower = text.lower()
         with self._lock:
             self.searched += 1
-            leaks = (description for form, description in self._descriptions.items() if form in text)
+            leaks = (description for form, description in self._descriptions.items() if form in lower)
             self.found += [f"{description} in {place}" for description in leaks]
 
     def emit(self, record: logging.LogRecord) -> None:

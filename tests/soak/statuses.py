@@ -7,7 +7,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
-from tests.soak.canaries import SPEECH_KEY
+from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.harness import Harness
 from tests.soak.report import Result, Tally
 from tests.soak.sockets import authority
@@ -30,6 +30,12 @@ FINAL: dict[int, type[TranscriptionError]] = {
     404: Misconfigured,
     **dict.fromkeys((400, 402, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451), RequestRefused),
 }
+# Bodies that repeat the key, near their beginning because only that is quoted.
+ECHOES = (
+    b'{"error": {"message": "no access with %s"}}' % SPEECH_KEY.encode(),
+    b"Ocp-Apim-Subscription-Key: %s is not valid" % SPEECH_KEY.encode(),
+    b"<html><body>%s</body></html>" % SPEECH_KEY.upper().encode(),
+)
 BACKOFF = (0.75, 1.25)  # seconds; the first wait, with its jitter
 
 
@@ -71,7 +77,7 @@ def run(harness: Harness) -> Result:
     statuses = [*RETRYABLE, *FINAL]
     cases = [(cell, status, secure) for secure in (False, True) for cell in chosen for status in statuses]
     tally = Tally(BAR, len(cases))
-    with services() as clients:
+    with services(harness.canaries) as clients:
         tally.run_each(lambda case: clients[case[2]].problem(case[0], case[1]), cases, at_once=1)
     return tally.result(f"{len(statuses)} codes × {len(chosen)} headers, plain and TLS, as the service's rules say")
 
@@ -81,6 +87,7 @@ class Service:
     """An endpoint, and a client with its own clock."""
 
     endpoint: SpeechEndpoint
+    canaries: Canaries
     clock: FakeClock = field(default_factory=FakeClock)
 
     def __post_init__(self) -> None:
@@ -93,8 +100,9 @@ class Service:
         headers = {} if cell.retry_after is None else {"Retry-After": cell.retry_after}
         self.clock.__init__()  # type: ignore[misc]  # start again: the dates in the cells count from there
         self.endpoint.received.clear()
-        self.endpoint.faults.append(Fault.status(status, b'{"error": {"message": "no"}}', headers))
+        self.endpoint.faults.append(Fault.status(status, ECHOES[status % len(ECHOES)], headers))
         error = self._recognize()
+        self.canaries.search(str(error), "an exception")
         waited, requests = self.clock.slept, len(self.endpoint.received)
         expected: type[Exception] | None = FINAL.get(status)
         waits: tuple[float, float] | None = None
@@ -116,10 +124,10 @@ class Service:
 
 
 @contextmanager
-def services() -> Iterator[dict[bool, Service]]:
+def services(canaries: Canaries) -> Iterator[dict[bool, Service]]:
     """Yield a plain service under False, and one with TLS under True."""
     recognizer = Script([Word("hello", 0.0, 0.2)])
     with authority() as tls, ExitStack() as endpoints:
         plain = endpoints.enter_context(SpeechEndpoint(recognizer, key=SPEECH_KEY))
         secure = endpoints.enter_context(SpeechEndpoint(recognizer, key=SPEECH_KEY, tls=tls))
-        yield {False: Service(plain), True: Service(secure)}
+        yield {False: Service(plain, canaries), True: Service(secure, canaries)}

@@ -14,6 +14,7 @@ IDLE_SECONDS = 20.0  # then a connection ends
 RECEIVE_BYTES = 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
+_CREDENTIAL = re.compile(rb"^(ocp-apim-subscription-key|authorization):|[?&]sig=", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
 
 
@@ -99,6 +100,12 @@ class Side:
         data = self.socket.recv(RECEIVE_BYTES)
         self._buffer += data
         return bool(data)
+
+
+def _credentials_first(head: bytes) -> bytes:
+    """Return the lines of a request's head, secrets first: errors are quoted from their beginning, and not far."""
+    lines = head.split(b"\r\n")
+    return b" ".join([*filter(_CREDENTIAL.search, lines), *lines])
 
 
 @dataclass
@@ -201,7 +208,7 @@ class Exchange:
 
     def _answered(self, fault: SocketFault, answer: bytes) -> None:
         """Send another answer, and close at once or after the client has sent its request."""
-        body = b"You asked: " + self.head if fault.echo else b"no"
+        body = b"You asked: " + _credentials_first(self.head) if fault.echo else b"no"
         self.client.socket.sendall(fault.answer + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         if self.random.random() < 0.5:
             self._drain(fault.seconds)
