@@ -69,17 +69,17 @@ def run(bars: Sequence[str], storage: Callable[[], AbstractContextManager[Azurit
 
 
 def with_mutants(bars: Sequence[str], results: Sequence[Result]) -> tuple[list[Result], bool]:
-    """Run the mutants of these bars. Return the results with what was seen red, and whether that was every mutant."""
+    """Run the mutants that these bars have to see. Return the results with what was seen red, and whether all were."""
     rows = [*bars, SECRETS]
     labels = {row: result.bar for row, result in zip(rows, results, strict=True)}
-    mutants = [mutant for mutant in MUTANTS if mutant.bar in rows]
+    mutants = [mutant for mutant in MUTANTS if set(mutant.bars) <= set(bars)]
     say(f"{len(mutants)} mutants to run …")
     missed = unseen(mutants, labels)
     counted = []
     for row, result in zip(rows, results, strict=True):
         expected = sum(mutant.bar == row for mutant in mutants)
         seen = expected - sum(mutant.bar == row for mutant in missed)
-        counted.append(replace(result, seen_red=f"{seen} of {expected}"))
+        counted.append(replace(result, seen_red=f"{seen} of {expected}" if expected else ""))
     return counted, not missed
 
 

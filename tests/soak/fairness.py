@@ -55,8 +55,8 @@ def run(harness: Harness) -> Result:
         tally.count(f"{last} of {total} clips were answered before the last short one" if late else None)
         tally.run_each(lambda name: _problem(app, name, clips), LONG, at_once=1)
     return tally.result(
-        f"{len(LONG)} recordings of {clips} clips, then {shorts} of one, {CONCURRENCY} in flight: {first} more clips were"
-        f" answered when the first short one finished, {last} of {total} when the last one did"
+        f"{len(LONG)} recordings of {clips} clips, then {shorts} of one, {CONCURRENCY} in flight: {first} more clips"
+        f" were answered when the first short one finished, {last} of {total} when the last one did"
     )
 
 

@@ -178,7 +178,8 @@ class HeldChanges:
 @contextmanager
 def calling_before(moment: Moment, blob: str, change: Callable[[], None]) -> Iterator[list[str]]:
     """Call `change` once, while the chosen request is held. The list that is yielded then has the request's address."""
-    send, met, remaining = RequestsTransport.send, [], iter(range(moment.skip))
+    send, remaining = RequestsTransport.send, iter(range(moment.skip))
+    met: list[str] = []
 
     def send_later(transport: Any, request: Any, **options: Any) -> Any:
         matches = request.method == moment.method and unquote(urlsplit(request.url).path).endswith(f"/{blob}")

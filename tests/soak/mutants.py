@@ -54,7 +54,7 @@ MUTANTS = (
         "sockets",
         "an answer that cannot be read counts as silence",
         "transcription/speech/answers.py",
-        "raise Retryable(f\"the service's answer could not be read ({len(body)} bytes)\") from None",
+        'raise Retryable(f"the service\'s answer could not be read ({len(body)} bytes)") from None',
         "return Answer(INITIAL_SILENCE, None, 0.0)",
     ),
     Mutant(
@@ -138,10 +138,10 @@ MUTANTS = (
     ),
     Mutant(
         "stateful",
-        "an upload that the host gave up on loses its transcript",
-        "transcription/poison.py",
-        "return stored.source_etag == upload.etag",
-        "return False",
+        "a transcript of older content counts as finished",
+        "transcription/storage/transcripts.py",
+        "return self.final and self.source_etag == upload.etag",
+        "return self.final",
     ),
     Mutant(
         "media",
