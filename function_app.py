@@ -1,8 +1,8 @@
-"""The edge: the triggers and their connections. The work itself is in `transcription.job`.
+"""The app's triggers and their connections. The work itself is in `transcription.job`.
 
 The host acknowledges and drops events for a function that it does not know. So the functions must be indexed whatever
-the settings say. Only two settings are read here, each with a default. A wrong setting leads to a line in the log and
-to `Failed` documents, but the app starts. The rest of the package is imported with the first upload. If that import
+the settings say. Only two settings are read here, each with a default. With a wrong setting the app still starts, logs
+the problem and writes `Failed` documents. The rest of the package is imported with the first upload. If that import
 fails, uploads fail but none is lost: infra/redrive.py finds them.
 """
 
@@ -28,7 +28,7 @@ log_wrong_settings(os.environ)
 def transcribe(upload: blob.BlobClient) -> None:
     """Transcribe one upload into one document.
 
-    The client is used for the blob's name only. The host makes a new one for every call, and it retries for minutes.
+    Only the client's blob name is used. The host makes a new client for every call, with retries that last minutes.
     """
     from transcription import job
 

@@ -29,7 +29,7 @@ EVENTS_SOURCE = "0.60 a million (Microsoft's Q&A, undated)"
 
 
 def rows(azurite: Azurite) -> list[Row]:
-    """Calculate the most expensive case: one instance per recording, with nothing but speech in it.
+    """Calculate the most expensive case: one instance per recording, and speech from end to end.
 
     Recordings that share an instance divide its GB-seconds. The host's own use of storage (its queue, its leases) is
     not measured here.

@@ -65,14 +65,14 @@ class Environment:
         return seconds
 
     def check(self, name: str) -> None:
-        """Raises RuntimeError if the upload has no transcript, because then its times mean nothing."""
+        """Raise RuntimeError if the upload has no transcript, because then its times mean nothing."""
         status = self.document(name)["status"]
         if status != "Succeeded":
             raise RuntimeError(f"{name} ended as {status}, so its times mean nothing")
 
 
 class NetworkCounter:
-    """Counts this process's connections and storage requests, by the audit events of Python."""
+    """Counts this process's connections and storage requests, from Python's audit events."""
 
     def __init__(self) -> None:
         self.connections = 0

@@ -54,7 +54,7 @@ def rows(azurite: Azurite) -> Iterator[Row]:
 
 
 def single(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
-    """Measure jobs of one minute, in turns with a straight implementation of the same."""
+    """Measure jobs of one minute, in turns with the least work that gives the same."""
     content = wav(without_pauses(MINUTE))
     job, straight = environment.new_job(), Straight(environment, service)
     ours, theirs = [], []
@@ -72,7 +72,7 @@ def single(environment: Environment, service: SpeechProcess) -> Iterator[Row]:
 
 
 class Straight:
-    """The least work that makes a transcript: no checks, cuts, retries or conditions. It keeps its connections too."""
+    """The least work that makes a transcript: no checks, cuts, retries or conditions. It reuses its connections too."""
 
     def __init__(self, environment: Environment, service: SpeechProcess) -> None:
         storage = BlobServiceClient.from_connection_string(environment.settings["AudioStorage"])
@@ -143,7 +143,7 @@ def audio_seconds(request: Received) -> float:
 def many(environment: Environment) -> Row:
     content = wav(without_pauses(UPLOAD_SECONDS))
     job = environment.new_job(SPEECH_MAX_CONCURRENT_REQUESTS=f"{UPLOADS_IN_FLIGHT}")
-    taken, cpu = [], []
+    durations, cpu = [], []
     for number in range(MANY_ROUNDS):
         say(f"  {UPLOADS} uploads, {UPLOADS_IN_FLIGHT} in flight: {number + 1} of {MANY_ROUNDS}")
         names = [f"{number}-{upload}.wav" for upload in range(UPLOADS)]
@@ -152,7 +152,7 @@ def many(environment: Environment) -> Row:
         with ThreadPoolExecutor(UPLOADS) as pool:
             cpu_before, started = time.process_time(), time.perf_counter()
             list(pool.map(partial(job.run, environment.audio.container_name), names))
-            taken.append(time.perf_counter() - started)
+            durations.append(time.perf_counter() - started)
             cpu.append((time.process_time() - cpu_before) / UPLOADS)
         for name in names:
             environment.check(name)
@@ -160,9 +160,9 @@ def many(environment: Environment) -> Row:
     return Row(
         f"{UPLOADS} uploads, {UPLOADS_IN_FLIGHT} in flight, the service takes 1 s",
         "ideal",
-        f"{median(taken):.2f} s, {milliseconds(cpu)} CPU each",
+        f"{median(durations):.2f} s, {milliseconds(cpu)} CPU each",
         f"{ideal:.2f} s",
-        [100 * ideal / seconds for seconds in taken],
+        [100 * ideal / seconds for seconds in durations],
         "%",
         85,
         at_least=True,

@@ -1,4 +1,4 @@
-"""The cost of decoding, next to ffmpeg's command line, and of cutting."""
+"""The cost of decoding, compared with ffmpeg's command line, and of cutting."""
 
 import time
 from collections.abc import Iterator
@@ -49,9 +49,9 @@ def decode(file: Path) -> float:
     started = time.process_time()
     with file.open("rb") as stream:
         size = sum(map(len, open_recording(stream, file.stat().st_size).blocks()))
-    taken = time.process_time() - started
+    seconds = time.process_time() - started
     check_minute(size)
-    return taken
+    return seconds
 
 
 def decode_by_command(file: Path) -> float:
@@ -64,7 +64,7 @@ def decode_by_command(file: Path) -> float:
 
 
 def check_minute(size: int) -> None:
-    """Raises RuntimeError if this number of bytes is not a minute of PCM. Encoders may add a little."""
+    """Raise RuntimeError if this number of bytes is not a minute of PCM. Encoders may add a little."""
     if abs(size / BYTES_PER_SECOND - MINUTE) > 0.5:
         raise RuntimeError(f"{size} bytes of sound are not a minute, so the times mean nothing")
 
@@ -72,11 +72,11 @@ def check_minute(size: int) -> None:
 def cutting() -> Row:
     say(f"  the cuts in {CUT_MINUTES} minutes, {PAIRS} times")
     pcm = talk(CUT_MINUTES * MINUTE).pcm
-    taken = []
+    figures = []
     for _ in range(PAIRS):
         started = time.process_time()
         clips = sum(1 for _ in cut(blocks(pcm)))
-        taken.append(1000 * (time.process_time() - started) / CUT_MINUTES)
+        figures.append(1000 * (time.process_time() - started) / CUT_MINUTES)
         if clips < CUT_MINUTES:  # a clip is shorter than a minute
             raise RuntimeError(f"{clips} clips are too few for {CUT_MINUTES} minutes")
-    return Row("CPU to find the cuts, a minute", "–", f"{median(taken):.2f} ms", "", taken, "ms", 5)
+    return Row("CPU to find the cuts, a minute", "–", f"{median(figures):.2f} ms", "", figures, "ms", 5)

@@ -1,4 +1,4 @@
-"""Recordings to measure with, made of the tests' spoken phrases.
+"""Recordings to measure with, made from the tests' spoken phrases.
 
 Encoded ones are made once, in the ignored folder `.local/bench`.
 """
@@ -33,7 +33,7 @@ KINDS = {
 
 
 def prepare() -> None:
-    """Make the recordings that take long, before anything is measured."""
+    """Make the recordings that take long to encode, before anything is measured."""
     for kind in KINDS:
         coded(kind, 1)
     for minutes in (SHORT_MINUTES, HOUR_MINUTES, LONG_MINUTES):

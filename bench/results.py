@@ -1,4 +1,4 @@
-"""One row of the table: what was measured, what it is compared with, and whether it is good enough."""
+"""One row of the table: a measured figure, its comparison and its target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ from statistics import median
 class Row:
     """One measured figure.
 
-    runs: the figure of each run; the median counts. unit: its unit. target: what the median must not exceed, or with
-    `at_least` not fall below; None if the figure is only for information. ours, theirs: its two sides, in words.
+    runs: the figure of each run; the median counts. unit: their unit.
+    target: the most that the median may be, or the least with `at_least`; None if the figure is only for information.
+    ours, theirs: the two measured sides, as text.
     """
 
     what: str
@@ -28,7 +29,7 @@ class Row:
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Return the values between which the middle half of the runs is."""
+        """Return the range of the middle half of the runs."""
         ordered = sorted(self.runs)
         return ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
 
@@ -44,7 +45,7 @@ class Row:
 
     @property
     def share_of_target(self) -> float | None:
-        """Return how much of the target is used: 1 is just met, less is better."""
+        """Return the share of the target that is used: 1 is just met, less is better."""
         if self.target is None or not self.value:
             return None
         return self.target / self.value if self.at_least else self.value / self.target
@@ -61,5 +62,5 @@ def milliseconds(seconds: Sequence[float]) -> str:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Return the ratio of each pair. Both of a pair ran one after the other, so noise is likely to affect both."""
+    """Return the ratio of each pair. The two of a pair ran one after the other, so noise is likely to affect both."""
     return [mine / other for mine, other in zip(ours, theirs, strict=True)]

@@ -1,4 +1,4 @@
-"""The cost of sending, in chunks and CPU, next to the documentation's sample and to a raw socket."""
+"""The cost of sending, in chunks and CPU, compared with the documentation's sample and with a raw socket."""
 
 import hashlib
 import os

@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
     paragraphs = str(__doc__).split("\n\n")
     parser = argparse.ArgumentParser(description=f"{paragraphs[0]} {paragraphs[1]}", epilog=paragraphs[4])
     connection = parser.add_mutually_exclusive_group()
-    connection.add_argument("--connection-string", help="better set AudioStorage, which lists of processes do not show")
+    connection.add_argument("--connection-string", help="prefer AudioStorage, because process lists show this option")
     connection.add_argument("--account-url", help="the account's blob URL; uses your own login (az login)")
     parser.add_argument("--audio-container", help="the uploads; default: AUDIO_CONTAINER, or audio")
     parser.add_argument("--transcript-container", help="default: TRANSCRIPT_CONTAINER, or transcripts")
@@ -177,7 +177,7 @@ def redrive(service: BlobServiceClient, settings: StorageSettings, options: argp
 
 def list_transcripts(container: ContainerClient, options: argparse.Namespace) -> Iterator[BlobProperties]:
     """Yield the documents of the chosen uploads, and perhaps some others."""
-    prefix = options.prefix[: PREFIX_UNITS // 2]  # outputs keep so much of a long name; a character has up to two units
+    prefix = options.prefix[: PREFIX_UNITS // 2]  # outputs keep at least this; a character has up to two units
     try:
         yield from container.list_blobs(prefix, include=["metadata"])
     except ResourceNotFoundError:

@@ -27,7 +27,7 @@ def main() -> int:
     commands.add_parser("demo").add_argument("--audio", type=Path, default=SAMPLE)
     commands.add_parser("start")
     arguments = parser.parse_args()
-    # SIGINT too: shells have background jobs ignore it, and then the stack could not be ended.
+    # SIGINT too: shells make background jobs ignore it, and then nothing would stop the stack.
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, interrupt)
     log_to_file(DEMO_LOG if arguments.command == "demo" else START_LOG)

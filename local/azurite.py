@@ -25,7 +25,7 @@ class AzuriteError(Exception):
 class Azurite:
     """A running Azurite. Entering it as a context manager starts the process; `connection_string` waits for it.
 
-    With port 0, Azurite takes a free port and reports it. So two Azurites never collide.
+    With port 0, Azurite chooses a free port and reports it. So two instances never collide.
     """
 
     def __init__(self, storage: Path | None = None, *, blob_port: int = 0, queue_port: int = 0) -> None:
@@ -52,7 +52,7 @@ class Azurite:
 
     @property
     def connection_string(self) -> str:
-        """The connection string for blobs and queues. Waits for the start. Raises AzuriteError if that fails."""
+        """Return the connection string for blobs and queues. Waits for the start. Raises AzuriteError if that fails."""
         deadline = time.monotonic() + START_SECONDS
         with self._changed:
             while len(self._addresses) < len(self._ports):

@@ -25,7 +25,7 @@ COPIES = LOCAL / "demo"  # documents are copied here, because the storage ends w
 WAIT_SECONDS = 3600.0  # the app may work on one recording for that long: `functionTimeout`
 POLL_SECONDS = 0.5
 PROGRESS_SECONDS = 5.0  # between two lines that say it is still working
-GIVEN_UP_SECONDS = 10.0  # from a message on the poison queue to the document that a function makes of it
+GIVEN_UP_SECONDS = 10.0  # from a message on the poison queue to the document that a function writes for it
 
 WIDTH = 88  # characters per printed line
 

@@ -56,12 +56,12 @@ class Child:
 
     @property
     def tail(self) -> str:
-        """The last lines of the child's output."""
+        """Return the last lines of the child's output."""
         return "\n".join(self._tail)
 
     @property
     def pid(self) -> int:
-        """The child's process id. It is the id of its process group too."""
+        """Return the child's process id, which is also its process group's."""
         return self._process.pid
 
     @property
@@ -78,8 +78,8 @@ class Child:
     def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """Close the child's input, wait for it, then kill what is left of its process group.
 
-        Something is left if the guard was killed, or a worker that had started processes of its own. It would live on,
-        and hold the pipes that the readers wait for.
+        Processes are left if the guard was killed, or a worker that had started some. They would keep running, and hold
+        open the pipes that the readers wait for.
         """
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):

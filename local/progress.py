@@ -1,4 +1,4 @@
-"""Progress messages for the person who waits."""
+"""Progress messages for the user who waits."""
 
 import time
 from collections.abc import Iterator

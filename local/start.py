@@ -15,7 +15,7 @@ from local.tools import LOCAL, file_lock
 
 POLL_SECONDS = 1.0
 
-FIRST_CHARACTERS = 60  # of a transcript's text that are printed
+FIRST_CHARACTERS = 60  # of a transcript's text, to print
 
 EXAMPLES = """
 Upload recordings with this connection string:
@@ -54,7 +54,7 @@ def watch(stack: Stack) -> None:
         container = storage.get_container_client(stack.transcript_container)
         known = dict(documents(container))
         if known:
-            say(f"{len(known)} transcripts are there from earlier runs.")
+            say(f"{len(known)} transcripts from earlier runs are already there.")
         while True:
             time.sleep(POLL_SECONDS)
             try:

@@ -49,7 +49,7 @@ def azurite_command() -> list[str]:
 
 
 def node_and_npm() -> tuple[str, list[str]]:
-    """Return Node and the command line of npm: the machine's own, or else those of a PyPI package."""
+    """Return Node and the command line of npm: the machine's own, or those of a PyPI package."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and node_version(node) >= OLDEST_NODE:
         return node, [npm]

@@ -26,7 +26,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def endpoint() -> Iterator[SpeechEndpoint]:
-    """A Speech endpoint that hears `Hello world.` in everything."""
+    """Yield a Speech endpoint that recognises `Hello world.` in every clip."""
     with SpeechEndpoint(Script(hello_world), key=SPEECH_KEY) as endpoint:
         yield endpoint
 
@@ -40,7 +40,7 @@ def azurite() -> Iterator[Azurite]:
 
 @pytest.fixture(scope="session")
 def worker() -> Path:
-    """The Python that runs Microsoft's worker code."""
+    """Return the Python that runs Microsoft's worker code."""
     python = worker_python()
     if python is None:
         pytest.skip("Microsoft's worker code needs Python 3.13, and none was found (set PYTHON313)")
@@ -54,7 +54,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def tls_endpoint(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SpeechEndpoint]:
-    """The same over TLS. Clients trust it through REQUESTS_CA_BUNDLE, as an app behind a private authority does."""
+    """Yield the same over TLS. Clients trust it through REQUESTS_CA_BUNDLE, as they trust any private authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -65,7 +65,7 @@ def tls_endpoint(authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def app(azurite: Azurite, endpoint: SpeechEndpoint, clock: FakeClock) -> Iterator[App]:
-    """An app under test with both containers and an endpoint."""
+    """Yield an app under test with both containers and an endpoint."""
     with open_app(azurite, endpoint, clock) as app:
         yield app
 

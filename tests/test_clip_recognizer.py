@@ -1,4 +1,4 @@
-"""One clip → its result: what is sent again, what becomes a gap, and when no more is sent."""
+"""The recognition of one clip: audio that is sent again, gaps, and errors that end the sending."""
 
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ def test_an_answer_that_gets_nowhere_leaves_a_gap(service: Service) -> None:
     assert gap.offset + gap.duration == pytest.approx(7.0, abs=0.3)
 
 
-def test_speech_without_words_is_a_gap_where_it_was(service: Service) -> None:
+def test_speech_without_words_is_a_gap_at_its_place(service: Service) -> None:
     service.answer_next("NoMatch", 5.3)
     transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
     (gap,) = transcript.gaps
@@ -46,7 +46,7 @@ def test_speech_without_words_is_a_gap_where_it_was(service: Service) -> None:
 
 
 @pytest.mark.parametrize("status", ["BabbleTimeout", "InitialSilenceTimeout"])
-def test_noise_is_no_gap(service: Service, status: str) -> None:
+def test_noise_leaves_no_gap(service: Service, status: str) -> None:
     service.answer_next(status, 5.3)
     transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
     assert (transcript.status, len(transcript.phrases), len(service.sent_seconds)) == ("Succeeded", 3, 4)
@@ -84,13 +84,13 @@ def test_hold_music_is_not_sent_again_and_again(service: Service) -> None:
     assert sum(service.sent_seconds) <= 1.2 * 300
 
 
-def test_removed_profanity_is_no_gap(service: Service) -> None:
+def test_removed_profanity_leaves_no_gap(service: Service) -> None:
     service.answer_next("Success", 5.2, DisplayText="")
     transcript = service.transcribe(FOUR_CLIPS, SPEECH_MAX_CONCURRENT_REQUESTS="1")
     assert (transcript.status, len(transcript.phrases)) == ("Succeeded", 3)
 
 
-def test_a_text_without_times_counts_for_the_whole_clip(service: Service) -> None:
+def test_a_text_without_times_covers_the_whole_clip(service: Service) -> None:
     service.endpoint.faults.append(Fault.document({"RecognitionStatus": "Success", "DisplayText": "All of it."}))
     transcript = service.transcribe(PAUSE + SPEECH + PAUSE)
     assert [phrase.text for phrase in transcript.phrases] == ["All of it."]
@@ -148,7 +148,7 @@ def test_ogg_is_sent_if_the_settings_say_so(service: Service) -> None:
 
 
 def test_hello_world_covers_its_clip() -> None:
-    """The tests above rely on it: the endpoint leaves nothing out unless a test tells it to."""
+    """The tests above rely on it: the endpoint leaves nothing out unless a test asks for that."""
     hello, world = hello_world(SPEECH, "en-US")
     assert hello.start == pytest.approx(0.1)
     assert world.end == pytest.approx(4.9)

@@ -10,14 +10,14 @@ from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted
 
 
-def test_time_that_passes_is_taken_from_the_budget(clock: FakeClock) -> None:
+def test_time_that_passes_reduces_the_budget(clock: FakeClock) -> None:
     budget = Budget(clock, 60, "a.wav")
     budget.sleep(20)
     clock.sleep(10)
     assert budget.left() == 30
 
 
-def test_a_check_fails_only_when_the_time_is_over(clock: FakeClock) -> None:
+def test_a_check_fails_only_when_the_time_is_up(clock: FakeClock) -> None:
     budget = Budget(clock, 60, "a.wav")
     clock.sleep(59)
     budget.check()
@@ -39,7 +39,7 @@ def test_ending_a_part_does_not_end_the_whole(clock: FakeClock) -> None:
     assert (part.left(), budget.left()) == (0, 60)
 
 
-def test_nothing_is_left_of_a_budget_that_was_ended(clock: FakeClock) -> None:
+def test_an_ended_budget_has_no_time_left(clock: FakeClock) -> None:
     budget = Budget(clock, 60, "a.wav")
     budget.end()
     assert budget.left() == 0
@@ -66,7 +66,7 @@ def test_the_system_clock_knows_its_time_zone() -> None:
     assert SystemClock().now().tzinfo is not None
 
 
-def test_the_system_clock_sleeps_as_long_as_nobody_wakes_it() -> None:
+def test_the_system_clock_sleeps_for_the_full_time_unless_woken() -> None:
     clock = SystemClock()
     started = clock.monotonic()
     clock.sleep(0.05, threading.Event())

@@ -1,4 +1,4 @@
-"""A file's bytes → its words, without storage: in every format, at any length, in flat memory.
+"""From a file's bytes to its words, without storage: in every format, at any length, in flat memory.
 
 The endpoint knows the true words, and stops at pauses as the service is reported to.
 """

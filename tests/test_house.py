@@ -184,7 +184,7 @@ def test_the_table_of_imports_has_no_circle() -> None:
     rows = list(MAY_IMPORT)
     for number, (row, names) in enumerate(MAY_IMPORT.items()):
         not_below = set(names.split()) - set(rows[number + 1 :])
-        assert not not_below, f"MAY_IMPORT lets {row} import {not_below}, which are not below it"
+        assert not not_below, f"MAY_IMPORT allows {row} import {not_below}, which are not below it"
 
 
 def test_imports_run_downwards() -> None:

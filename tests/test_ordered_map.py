@@ -9,7 +9,7 @@ from transcription.ordered_map import ordered_map
 
 
 class CountedItems:
-    """Numbers from 0, and how many of them were taken."""
+    """Numbers from 0, and a count of those already read."""
 
     def __init__(self, count: int) -> None:
         self._count = count

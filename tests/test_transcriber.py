@@ -1,16 +1,21 @@
-"""One recording → its transcript: clips in order, limits, progress, and what happens when clips fail."""
+"""The transcription of one recording: clips in order, limits, progress, and clips that fail."""
 
+import io
 import logging
+import struct
 import threading
 
+import numpy as np
 import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.support.clock import FakeClock
+from tests.support.recordings import SPEECH as VOICE
+from tests.support.recordings import encode_as
 from tests.support.settings import SPEECH_KEY, app_settings
-from tests.support.sound import murmur
-from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Pcm, Service
-from transcription.audio.pcm import BYTES_PER_SECOND
+from tests.support.sound import murmur, wav
+from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Pcm, Service, transcribe_file
+from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, NothingRecognized, RequestRefused, TooLong
 from transcription.settings.app import Settings
@@ -50,14 +55,14 @@ def test_results_are_in_order_whatever_the_order_of_the_answers(clock: FakeClock
     pcm = PAUSE + b"".join(murmur(seconds) + PAUSE for seconds in (7.0, 5.0, 3.0))
     with SpeechEndpoint(Script(slow_first), key=SPEECH_KEY) as endpoint:
         transcript = Service(endpoint, clock).transcribe(pcm)
-        assert endpoint.connections == 3, "they go out side by side"
+        assert endpoint.connections == 3, "they are sent in parallel"
     assert [phrase.text for phrase in transcript.phrases] == ["Clip7.", "Clip5.", "Clip3."]
 
 
 def test_speech_without_any_word_says_to_check_the_language(service: Service) -> None:
     for _ in range(4):
         service.answer_next("NoMatch", 5.3)
-    with pytest.raises(NothingRecognized, match=r"en-US.*check the language"):
+    with pytest.raises(NothingRecognized, match=r"en-US.*Check the language"):
         service.transcribe(FOUR_CLIPS)
 
 
@@ -89,10 +94,31 @@ def test_a_recording_over_the_limit_is_refused_whatever_length_it_declares(
         service.transcribe(murmur(2.0) * 31, duration=declared, MAX_AUDIO_MINUTES="1")
 
 
-def test_a_file_that_declares_to_be_over_the_limit_costs_nothing(service: Service) -> None:
+def test_a_recording_that_rightly_declares_to_be_over_the_limit_costs_nothing(service: Service) -> None:
     with pytest.raises(TooLong):
-        service.transcribe(FOUR_CLIPS, duration=9999.0, MAX_AUDIO_MINUTES="1")
+        service.transcribe(FOUR_CLIPS * 3, duration=90.0, MAX_AUDIO_MINUTES="1")
     assert service.sent_seconds == []
+
+
+def test_a_recording_that_wrongly_declares_to_be_over_the_limit_is_transcribed(service: Service) -> None:
+    transcript = service.transcribe(FOUR_CLIPS, duration=9999.0, MAX_AUDIO_MINUTES="1")
+    assert (transcript.status, transcript.duration) == ("Succeeded", 30.0)
+
+
+@pytest.mark.parametrize("name", ["m4a", "flac", "webm with opus", "wma"])
+def test_a_long_file_of_any_format_with_a_length_costs_nothing(endpoint: SpeechEndpoint, name: str) -> None:
+    file = io.BytesIO(encode_as(name, np.tile(np.concatenate([VOICE, np.zeros(2 * SAMPLE_RATE)]), 14)))
+    with pytest.raises(TooLong, match="1 minutes"):
+        transcribe_file(file, endpoint, MAX_AUDIO_MINUTES="1")
+    assert endpoint.received == []
+
+
+def test_a_wav_file_whose_header_has_a_wrong_byte_rate_is_transcribed(endpoint: SpeechEndpoint) -> None:
+    content = bytearray(wav(murmur(5.0, 8000), rate=8000))
+    content[28:32] = struct.pack("<I", 1)
+    transcript = transcribe_file(io.BytesIO(content), endpoint)
+    assert (transcript.status, transcript.gaps) == ("Succeeded", ())
+    assert [phrase.text for phrase in transcript.phrases] == ["Hello world."]
 
 
 def test_the_log_shows_the_progress_of_a_long_recording(service: Service, caplog: pytest.LogCaptureFixture) -> None:

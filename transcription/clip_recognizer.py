@@ -1,7 +1,7 @@
-"""One clip → its result: send it, send again what the answer leaves out, and note what cannot be had.
+"""Recognises one clip: sends it, resends what the answer leaves out, and notes the gaps that remain.
 
-The service does not say when it stops early, so every answer is compared with the sound of its clip. Where it found
-nobody speaking, the audio behind that is sent again too, but only within limits: it may be hold music.
+The service does not say when it stops early, so every answer is compared with the sound of its clip. Where the service
+found nobody speaking, the audio after that is resent too, but only within limits, because it may be hold music.
 """
 
 import threading
@@ -20,16 +20,15 @@ from transcription.speech.encoding import encoded
 from transcription.transcript.assembly import ClipResult
 from transcription.transcript.model import Usage
 
-# In each recording, so many seconds and such a share of its audio may be sent again after noise or silence.
-NOISE_RESEND_SECONDS = 30.0
-NOISE_RESEND_SHARE = 0.03
-PROBE_SECONDS = 12.0  # sent first of what follows noise, to find out whether somebody speaks there
+NOISE_RESEND_SECONDS = 30.0  # each recording may resend this much audio after noise or silence
+NOISE_RESEND_SHARE = 0.03  # of the recording's audio, on top of that
+PROBE_SECONDS = 12.0  # of the audio after noise, sent first to find out whether somebody speaks there
 MIN_GAP_SECONDS = 0.5  # shorter sound without words is a cough or a door: no speech is lost
 NOT_COVERED = "NotCovered"  # a gap's reason: the service answers, but never gets to that stretch
 
 
 class ClipRecognizer:
-    """Recognises the clips of one recording. Its threads share it."""
+    """Recognises the clips of one recording. Safe to use from many threads."""
 
     def __init__(
         self, speech: SpeechClient, audio_format: str, options: RecognitionOptions, usage: Usage, budget: Budget
@@ -44,7 +43,7 @@ class ClipRecognizer:
         self._lock = threading.Lock()
 
     def recognize(self, clip: Clip) -> ClipResult:
-        """Send the clip, and again what its answers leave out, until all that may be speech is accounted for."""
+        """Send the clip, and resend what the answers leave out, until all possible speech is accounted for."""
         result = ClipResult(clip.start, clip.end, clip.overlap)
         queue = deque([clip])
         while queue:
@@ -58,7 +57,7 @@ class ClipRecognizer:
         return result
 
     def assess_pronunciation(self, clip: Clip) -> list[ClipResult]:
-        """Send the clip once, whatever the answer covers: an assessment is of the whole text."""
+        """Send the clip once, whatever the answer covers: an assessment scores the whole text."""
         if not clip.pcm:
             return []
         result, answer = ClipResult(clip.start, clip.end, clip.overlap), self._send(clip)
@@ -95,10 +94,10 @@ class ClipRecognizer:
         return tuple(speech for part in coverage.resend for speech in self._skip_noise(part))
 
     def _skip_noise(self, clip: Clip) -> Iterator[Clip]:
-        """Yield the end of the clip from where somebody speaks, if anybody does.
+        """Yield the rest of the clip from where somebody speaks, if anybody does.
 
-        Noise or silence ended the recognition before this clip. What follows may be speech, but also hold music. So it
-        is sent in probes first. Their answers do not count, because they may end within a word.
+        Noise or silence ended the recognition before this clip. What follows may be speech or hold music, so it is
+        first sent in probes. Their answers do not count, because they may end in the middle of a word.
         """
         while clip.voiced and self._reserve_resend(min(PROBE_SECONDS, clip.seconds)):
             if clip.seconds <= PROBE_SECONDS:
@@ -112,7 +111,7 @@ class ClipRecognizer:
             clip = clip.between(probe_end, clip.end)
 
     def _reserve_resend(self, seconds: float) -> bool:
-        """Reserve `seconds` of what may be sent again after noise. Return False if not as much is left."""
+        """Reserve `seconds` of the audio that may be resent after noise. Return False if less is left."""
         with self._lock:
             allowed = NOISE_RESEND_SECONDS + NOISE_RESEND_SHARE * self._usage.audio_seconds
             if self._noise_resent + seconds > allowed:
@@ -129,6 +128,6 @@ def _coverage(clip: Clip, answer: Answer) -> Coverage:
 
 
 def _wordless(clip: Clip, resend: tuple[Clip, ...]) -> tuple[Stretch, ...]:
-    """Return the stretches of speech without words up to the first clip to resend; none where they are short."""
+    """Return the stretches of speech without words up to the first clip to resend, or none if they are short."""
     stretches = clipped(clip.voiced, clip.start, resend[0].start if resend else clip.end)
     return stretches if total_length(stretches) >= MIN_GAP_SECONDS * SAMPLE_RATE else ()

@@ -52,11 +52,11 @@ class Budget:
         return Budget(self.clock, self.left(), self.name)
 
     def end(self) -> None:
-        """End the budget now. Whoever sleeps wakes up, and later checks fail."""
+        """End the budget now. Sleeping threads wake up, and later checks fail."""
         self._ended.set()
 
     def left(self) -> float:
-        """Return the seconds that are left. They are 0 or negative once the time is over."""
+        """Return the seconds left. They are 0 or negative once the time is up."""
         return 0.0 if self._ended.is_set() else self._ends - self.clock.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -69,6 +69,6 @@ class Budget:
             raise self.exhausted("There was no time left to send this clip.")
 
     def exhausted(self, reason: str) -> Exhausted:
-        """Return an error that says the time is over. `reason` is a whole sentence."""
+        """Return an error that says the time is up. `reason` is a whole sentence."""
         minutes = self.seconds / 60
         return Exhausted(f"Gave up after {minutes:.3g} minutes of trying (MAX_PROCESSING_MINUTES). {reason}")

@@ -28,14 +28,14 @@ from typing import ClassVar
 
 
 class TranscriptionError(Exception):
-    """The base of all. `code` is the document's `error.code`, `try_again` its `error.tryAgain`."""
+    """The base class of all errors here. `code` is the document's `error.code`, `try_again` its `error.tryAgain`."""
 
     code: ClassVar[str] = ""
     try_again: ClassVar[bool] = False
 
 
 class Final(TranscriptionError):
-    """An error that every further try would meet again."""
+    """An error that would recur with every further try."""
 
 
 class EmptyUpload(Final):
@@ -114,7 +114,7 @@ class Abandoned(TranscriptionError):
 
 
 class StorageFailed(TranscriptionError):
-    """Stands in for the storage SDK's own error, which quotes the answer and so may hold a secret."""
+    """Replaces the storage SDK's own error, which quotes the answer and so may hold a secret."""
 
 
 class UploadChanged(TranscriptionError):

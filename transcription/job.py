@@ -1,4 +1,4 @@
-"""The story: one upload → one document.
+"""Turns one upload into one document.
 
 Results and final failures become documents. Only failures that may pass are left to the host, which tries an upload
 five times and then puts it on the poison queue.
@@ -41,9 +41,9 @@ class _Outputs:
 
 
 class Job:
-    """The work of one process on uploads, from any thread.
+    """Transcribes the uploads of one process. Safe to use from many threads.
 
-    `transcriber` is the error instead if the settings are wrong. Then each upload's document says so.
+    If the settings are wrong, `transcriber` is the error instead, and each upload's document reports it.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Job:
 
     @without_addresses()
     def run(self, container: str, name: str) -> None:
-        """Transcribe the upload into its document, unless that is final already.
+        """Transcribe the upload into its document, unless the document is already final.
 
         The host tries again after any error.
         Raises Exhausted if the service was unavailable for the whole budget; the document says so.
         Raises UploadReplaced if the upload is replaced faster than it can be transcribed.
-        Raises StorageFailed if storage is down or refuses us.
+        Raises StorageFailed if storage is down or refuses access.
         """
         if container != self._uploads.container:
             log.warning("Ignored an event for container %r: only %r is watched", container, self._uploads.container)
@@ -76,7 +76,7 @@ class Job:
     def abandon(self, message: bytes) -> None:
         """Write the document of an upload that the host gave up on. This needs the storage settings only.
 
-        Raises StorageFailed if storage is down or refuses us.
+        Raises StorageFailed if storage is down or refuses access.
         """
         name = poison.upload_name(message, self._uploads.container)
         if name is not None:
@@ -84,7 +84,7 @@ class Job:
             self._with_current(name, write)
 
     def _with_current(self, name: str, work: Callable[[UploadProperties], None]) -> None:
-        """Call `work` with the current content, and again whenever the content is replaced meanwhile."""
+        """Call `work` with the current content, and again each time the content is replaced meanwhile."""
         for _ in range(MAX_ROUNDS):
             try:
                 return work(self._uploads.find(name))
@@ -128,7 +128,7 @@ class Job:
         return _Outputs(content, _captions(transcript, settings.document_formats), transcript.error)
 
     def _publish(self, upload: UploadProperties, outputs: _Outputs, existing: StoredDocument) -> bool:
-        """Write the outputs and return True. Retries, because redelivery would pay for the whole recording again.
+        """Write the outputs, with retries, and return True. A redelivery would pay for the whole recording again.
 
         Returns False if another worker was first, or if words of an earlier try would be lost.
         Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
@@ -145,7 +145,7 @@ class Job:
 
 
 def _captions(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
-    """Return the files next to the document, kind → text."""
+    """Return the captions that go with the document, kind → text."""
     if set(formats) == {"json"}:
         return {}
     from transcription.transcript import captions  # takes 8 ms; most apps need no captions
@@ -177,7 +177,7 @@ def for_this_process() -> Job:
 
     Raises Misconfigured if the storage settings are wrong, so that nothing can be written.
     """
-    with _building:  # else the first two uploads would build one each
+    with _building:  # otherwise the first two uploads would each build one
         return _build_once()
 
 

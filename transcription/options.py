@@ -1,4 +1,4 @@
-"""The options of one upload, from its metadata and its name, and the check of its size."""
+"""Reads the options of one upload from its metadata and name, and checks its size."""
 
 from transcription import locales
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
@@ -9,9 +9,9 @@ from transcription.storage.uploads import UploadProperties
 
 
 def check_size(upload: UploadProperties, limits: Limits) -> None:
-    """Check the upload before a byte of it is read.
+    """Check the upload's size before any of it is read.
 
-    Raises EmptyUpload or TooLarge.
+    Raises EmptyUpload if it has no bytes, and TooLarge if it has too many.
     """
     if upload.size == 0:
         raise EmptyUpload("The upload has no bytes. Upload the recording again.")
@@ -33,7 +33,7 @@ def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> R
 
 
 def _language(upload: UploadProperties, default: str) -> str:
-    """Return the metadata's language, else the first folder's name if it is a locale, else the default."""
+    """Return the metadata's language, or the first folder's name if it is a locale, or the default."""
     folder, slash, _ = upload.name.partition("/")
     requested = upload.metadata.get("language", "").strip()
     if not requested:

@@ -18,11 +18,11 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Yield `work(item)` for each item, in order. Works on up to `workers` threads.
 
-    At most `max_unfinished` items are taken off the stream and not finished. That keeps the memory of a long recording
-    flat. A slow item delays the results behind it, which are small, but no work.
+    At most `max_unfinished` items have left the stream and are not finished. That keeps the memory of a long recording
+    flat. A slow item delays the results after it, which are small, but it delays no work.
 
-    An error of the stream or of `work` ends it. Items that have not begun are dropped. Those in work are waited for;
-    `abandon` is called first, to hurry them.
+    An error of the stream or of `work` ends it. Items that have not begun are dropped. Items in progress are waited
+    for, after a call of `abandon` to hurry them.
     """
     pending: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers) as pool:

@@ -5,12 +5,12 @@ the blob's container, name and ETag, and gives no reason. Our own code waits out
 So these messages are about other cases: the process crashed, ran out of memory or time, or storage was down.
 
 The queue belongs to the whole account. Every app with a blob trigger writes to it, and so may anyone else with access,
-so nothing in a message is trusted. A message that is not for us is dropped with a warning, because an error would only
-bring it back.
+so nothing in a message is trusted. A message that is not for this app is dropped with a warning, because an error would
+only bring it back.
 
-The document is about the current content, whatever ETag the message has. So were the host's tries: with Event Grid,
-each reads the current content. Setting metadata changes the ETag without an event, so the new ETag may never get an
-event of its own. If it does get one, the abandoned upload is transcribed again.
+The document is about the current content, whatever ETag the message has. The host's tries were about it too: with Event
+Grid, each try reads the current content. Setting metadata changes the ETag without an event, so the new ETag may never
+get an event of its own. If it does get one, the abandoned upload is transcribed again.
 """
 
 import json
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def upload_name(message: bytes, watched_container: str) -> str | None:
-    """Return the name of the upload that a message is about, or None if the message is not for us."""
+    """Return the name of the upload that a message is about, or None if it is not for this app."""
     try:
         content = json.loads(message)
         container, name = content["ContainerName"], content["BlobName"]
@@ -55,8 +55,8 @@ def upload_name(message: bytes, watched_container: str) -> str | None:
 def write_abandoned(uploads: Uploads, transcripts: Transcripts, clock: Clock, upload: UploadProperties) -> None:
     """Write and log the `Failed`/`Abandoned` document of `upload`.
 
-    Does nothing if this content already has a document. That is a transcript, or a failure with a reason, which the
-    message lacks. (After each `Exhausted` the host tries again, and ends here.)
+    Does nothing if this content already has a document. That document is a transcript, or a failure with a reason,
+    which the message lacks. (After each `Exhausted` the host tries again, and the last try ends here.)
     Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
     """
     existing = transcripts.find(upload.name)

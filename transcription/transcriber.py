@@ -1,4 +1,4 @@
-"""One recording → its transcript: cut into clips, recognise them in parallel, resend what is left out, put in order.
+"""Turns one recording into a transcript: cuts it into clips, recognises them in parallel and assembles the results.
 
 Each clip ends as a `ClipResult`: phrases and gaps on the recording's clock. A clip that fails does not fail the
 recording, because the answers to the others are paid for and worth having.
@@ -23,24 +23,24 @@ from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
 
-MAX_PARALLEL_CLIPS = 16  # of one recording, whatever the quota: 100, the quota of S0, would fill 200 MB
+MAX_PARALLEL_CLIPS = 16  # of one recording, whatever the quota; 100, the quota of S0, would fill 200 MB
 CLIPS_AHEAD = 2  # cut and waiting for a thread; each takes up to 2 MB
-LONG_RECORDING_SECONDS = 120.0  # from here on the log shows progress
-UNKNOWN_STEP_SECONDS = 600.0  # between two progress lines where the file does not say how long it is
+LONG_RECORDING_SECONDS = 120.0  # the log shows the progress of longer recordings
+UNKNOWN_STEP_SECONDS = 600.0  # between two progress lines if the file does not declare its duration
 DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 
 
 class Transcriber:
-    """Turns recordings into transcripts, for all threads of the process."""
+    """Turns recordings into transcripts. Safe to use from many threads."""
 
     def __init__(self, settings: Settings, speech: SpeechClient) -> None:
         self.settings = settings
         self._speech = speech
 
     def transcribe(self, recording: Recording, options: RecognitionOptions, usage: Usage, budget: Budget) -> Transcript:
-        """Return the transcript, with gaps where words could not be had.
+        """Return the transcript, with gaps where no words could be obtained.
 
-        Raises Final, Misconfigured or Exhausted if there are no words to return and the error is why.
+        Raises Final, Misconfigured or Exhausted if there are no words because of that error.
         """
         usage.endpoint = self._speech.endpoint
         budget = budget.part()
@@ -68,26 +68,27 @@ class _LimitedAudio:
 
     @property
     def seconds(self) -> float:
-        """The length of what was read."""
+        """Return the duration of the audio read so far."""
         return self._samples / SAMPLE_RATE
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the samples.
 
-        Raises TooLong if the file declares too long a recording, or as soon as it turns out to be one.
+        Raises TooLong if the recording is too long. That is found out before the first block if the file's duration
+        suggests it, because clips of a recording that is then refused would be paid for.
         """
         limit = f"{self._max_seconds / 60:g} minutes (MAX_AUDIO_MINUTES)"
-        declared = self._recording.duration or 0.0
-        if declared > self._max_seconds:
-            raise TooLong(f"The recording lasts {declared:.0f} s. The limit is {limit}. Upload it in parts.")
+        too_long = TooLong(f"The recording is longer than {limit}. Upload it in parts.")
+        if self._recording.exceeds(self._max_seconds):
+            raise too_long
         for block in self._recording.blocks():
             self._samples += len(block) // SAMPLE_BYTES
             if self.seconds > self._max_seconds:
-                raise TooLong(f"The recording is longer than {limit}. Upload it in parts.")
+                raise too_long
             yield block
 
     def check_damage(self) -> None:
-        """Raises UnsupportedAudio if the file is damaged. This is for files in whose readable part nobody speaks."""
+        """Raise UnsupportedAudio if the file is damaged. Call it if nobody speaks in the readable part."""
         if self._recording.damage:
             raise UnsupportedAudio(
                 f"Nobody speaks in the part of the file that can be read: {self._recording.damage}. Upload it again."
@@ -104,7 +105,7 @@ class _LimitedAudio:
 def _single_clip(audio: _LimitedAudio) -> Clip:
     """Return the whole recording as one clip, for a pronunciation assessment.
 
-    Raises TooLongForPronunciation.
+    Raises TooLongForPronunciation if the recording is over the limit of one request.
     """
     pcm = bytearray()
     for block in audio.blocks():
@@ -118,7 +119,7 @@ def _single_clip(audio: _LimitedAudio) -> Clip:
 
 
 def _log_progress(results: Iterator[ClipResult], duration: float, name: str) -> Iterator[ClipResult]:
-    """Log each tenth of a long recording, or each ten minutes where its duration is unknown (0)."""
+    """Log every tenth of a long recording, or every ten minutes if its duration is unknown (0)."""
     step = duration / 10 if duration else UNKNOWN_STEP_SECONDS
     logged_steps = 0
     for result in results:

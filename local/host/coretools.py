@@ -26,7 +26,7 @@ def find_func() -> str | None:
 
 
 class CoreToolsHost:
-    """`func start` for one app folder. Use it as a context manager: inside, the host is up."""
+    """`func start` for one app folder. Use it as a context manager: the host is up inside the block."""
 
     def __init__(self, func: str, app: Path, python: Path, settings: Mapping[str, str]) -> None:
         """Prepare the host. `python` is in the virtual environment with the app's packages."""

@@ -1,4 +1,4 @@
-"""The indexed functions' triggers and limits: the containers and queues to watch, and over which connection."""
+"""The indexed functions' triggers and limits: the containers and queues to watch, and their connections."""
 
 import json
 import os
@@ -18,7 +18,7 @@ DEFAULT_QUEUE_BATCH = 16
 
 @dataclass(frozen=True)
 class BlobTrigger:
-    """A function that wants every new blob of a container."""
+    """A function that is called for every new blob of a container."""
 
     function: str
     parameter: str
@@ -28,13 +28,13 @@ class BlobTrigger:
 
     @property
     def function_id(self) -> str:
-        """The function's name in messages and receipts."""
+        """Return the function's name in messages and receipts."""
         return f"Host.Functions.{self.function}"
 
 
 @dataclass(frozen=True)
 class QueueTrigger:
-    """A function that wants every message of a queue."""
+    """A function that is called for every message of a queue."""
 
     function: str
     parameter: str

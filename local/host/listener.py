@@ -15,16 +15,16 @@ from local.host.errors import InvocationFailed, WorkerStopped
 
 log = logging.getLogger("local.host")
 
-POLL_SECONDS = 0.5  # between two looks at an idle queue; the real host backs off to a minute
+POLL_SECONDS = 0.5  # between two polls of an idle queue; the real host backs off to a minute
 VISIBILITY_TIMEOUT = 30  # seconds; if this process crashes, the message is delivered again after that time
-RENEW_SECONDS = 10.0  # the visibility timeout is renewed that often while the function runs
+RENEW_SECONDS = 10.0  # between renewals of the visibility timeout while the function runs
 
 # Starts the work for a message's text. Returns None if there is nothing to do.
 Deliver = Callable[[str, QueueMessage], Future[str | None] | None]
 
 
 class Listener:
-    """The deliveries of one queue. As on the real host, a failed message is delivered again after `retry_delay` s."""
+    """Delivers the messages of one queue. Like the real host, it retries a failed message after `retry_delay` s."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Listener:
         self._wake = threading.Event()
 
     def wake(self) -> None:
-        """Look at the queue now instead of at the next poll."""
+        """Poll the queue now instead of at the next interval."""
         self._wake.set()
 
     def run(self, stop: threading.Event) -> None:
@@ -68,7 +68,7 @@ class Listener:
         self._wake.set()
         if error := done.exception():
             name = self._queue.queue_name
-            log.error("Could not finish with a message of %s, so it will be delivered again: %s", name, error)
+            log.error("Could not finish a message of %s, so it will be delivered again: %s", name, error)
 
     def _receive(self) -> QueueMessage | None:
         try:

@@ -1,7 +1,8 @@
-"""The stand-in host. It adds to Microsoft's worker code what the Functions host adds, for blob and queue triggers.
+"""The stand-in host. It does for blob and queue triggers what the Functions host does around Microsoft's worker code.
 
-That is a scan of the container, a work queue, several deliveries at the same time, five tries and the poison queue.
-Queue names and messages are those of the real storage extension, so the same tools can read them.
+It scans the container, keeps a work queue, and delivers several messages at the same time. After five tries, a message
+goes to the poison queue. Queue names and messages are those of the real storage extension, so the same tools can
+read them.
 """
 
 import hashlib
@@ -33,7 +34,7 @@ RETRIES: dict[str, Any] = {"retry_total": 1}
 
 
 class StandInHost:
-    """A host for one function app. Use it as a context manager: inside, the functions' triggers are watched."""
+    """A host for one function app. Use it as a context manager: it watches the functions' triggers inside the block."""
 
     def __init__(self, app: Path, python: Path, settings: Mapping[str, str]) -> None:
         """Prepare the host. `python` runs the worker. `settings` are its whole environment, with the connections."""
@@ -51,7 +52,7 @@ class StandInHost:
 
     @property
     def worker_pid(self) -> int | None:
-        """The id of the process that runs the functions."""
+        """Return the id of the process that runs the functions."""
         return self._worker.pid
 
     def __enter__(self) -> Self:
@@ -71,7 +72,7 @@ class StandInHost:
         self._running.close()
 
     def _close(self) -> None:
-        """Stop everything. Work in flight goes back to its queue and is done after the next start."""
+        """Stop everything. Work in flight goes back to its queue and is delivered again after the next start."""
         self._stop.set()
         self._worker.stop()
         for listener in self._listeners:
@@ -124,7 +125,8 @@ class StandInHost:
     def _deliver_blob(self, text: str, _: QueueMessage) -> Future[str | None] | None:
         """Deliver a blob, unless there is nothing to do.
 
-        That is so if the function or the blob is gone, or if the blob was replaced: the new one has its own message.
+        There is nothing to do if the function or the blob is gone, or if the blob was replaced: the new one has its own
+        message.
         """
         message = json.loads(text)
         trigger = self._blob_triggers.get(message["FunctionId"])

@@ -102,11 +102,11 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """The id of the process in use, if there is one."""
+        """Return the id of the process in use, if there is one."""
         return self._session.child.pid if self._session else None
 
     def invoke(self, request: dict[str, Any]) -> Future[str | None]:
-        """Send a request as `Session.invoke` does, after a restart if need be.
+        """Send a request as `Session.invoke` does, after a restart if necessary.
 
         Raises WorkerStopped after `stop`. Raises WorkerDied if the process does not start.
         """

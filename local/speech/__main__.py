@@ -1,6 +1,6 @@
 """A stand-in in a process of its own, for measuring its clients: `python -m local.speech`.
 
-It hears "hello world" in every clip and keeps no audio. It prints its port. A line on standard input asks for all
+It recognises "hello world" in every clip and keeps no audio. It prints its port. A line on standard input asks for all
 requests so far, which it prints as one line of JSON. It ends when its input ends.
 """
 

@@ -1,7 +1,7 @@
 """The service's answers: words in, JSON out.
 
-Shapes and statuses are from the service's documentation. That it stops at the first pause of about a second, and after
-leading silence, is from its users' reports. Confidence is a constant, because pocketsphinx's own means nothing.
+Shapes and statuses are from the service's documentation. Its users report that it stops at the first pause of about a
+second, and after leading silence. Confidence is a constant, because pocketsphinx's own means nothing.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""The checks of a request.
+"""Checks a request before it is answered.
 
-The service is lenient in places where users then get nothing: it answers a wrong codec string with `NoMatch`. The
-stand-in says what is wrong instead, so a client that it accepts is also right for the service.
+The service accepts some mistakes and then recognises nothing: it answers a wrong codec string with `NoMatch`. The
+stand-in reports the mistake instead, so a client that it accepts also works with the service.
 """
 
 import base64
@@ -59,7 +59,7 @@ class Refusal(Exception):
 
 
 def check_recognition(query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> None:
-    """Check all of a recognition that is known before its body, except the authorisation.
+    """Check the query and headers of a recognition request, except the authorisation.
 
     Raises Refusal if anything is wrong.
     """
@@ -150,9 +150,9 @@ def _is_header(start: bytes | bytearray) -> bool:
 
 
 def _wav_problem(content: bytes, first_length: int, expected: bytes) -> str:
-    """Return what is wrong, in words for whoever debugs a client."""
+    """Return the problem, in words for somebody who debugs a client."""
     if not _is_header(content):
-        return "it is no RIFF/WAVE"
+        return "it is not a RIFF/WAVE file"
     if content.startswith(expected):
         return f"the first chunk has only {first_length} bytes of it"
     try:

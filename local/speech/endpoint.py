@@ -1,7 +1,7 @@
 """The local stand-in for Azure's "Speech to text REST API for short audio". It is strict about the protocol.
 
-It is for trying, testing and measuring. It refuses what the service refuses, and also what the service accepts but its
-users regret. It stops at pauses, as the service is reported to do, and makes the faults that tests ask for.
+It serves demos, tests and benchmarks. It refuses what the service refuses, and also mistakes that the service accepts
+and its users regret. It stops at pauses, as the service is reported to do, and makes the faults that tests ask for.
 """
 
 import logging
@@ -26,7 +26,7 @@ from local.speech.tokens import LIFETIME_SECONDS, Tokens
 from local.speech.wire import ClientGone, Received, Wire
 from transcription.audio.pcm import BYTES_PER_SECOND
 
-TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105  # a path, no password
+TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105  # a path, not a password
 BACKLOG = 512
 STOP_SECONDS = 5.0
 
@@ -40,7 +40,7 @@ class SpeechEndpoint:
     wordless: the status for sound without words. NoMatch takes the sound for speech, BabbleTimeout for noise.
     latency: seconds of audio → seconds to wait before the answer. keep_audio: whether `received` keeps the bodies.
     received: all requests, including those for tokens, in order of arrival. connections: accepted TCP connections.
-    faults: each meets one request, in order. Those without a path meet the recognitions whose heads are right.
+    faults: each applies to one request, in order. Those without a path apply to recognition requests with a valid head.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class SpeechEndpoint:
                 received.finish(wire.body, 0)
 
     def _route(self, wire: Wire, received: Received) -> Callable[[], Answer]:
-        """Check a request's head, and return the function that answers it once its body is there.
+        """Check a request's head, and return the function that answers it once its body has arrived.
 
         Raises Refusal if the head is wrong.
         """

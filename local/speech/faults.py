@@ -1,4 +1,4 @@
-"""Faults that tests ask for. Each one meets one request."""
+"""Faults that tests ask for. Each one applies to one request."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -39,17 +39,17 @@ class Fault:
     path: str | None = None
 
     def at(self, path: str) -> "Fault":
-        """Return the same fault for the next request to this path. Without a path, it meets the next recognition."""
+        """Return the same fault for the next request to this path, instead of the next recognition."""
         return replace(self, path=path)
 
     @classmethod
     def none(cls) -> "Fault":
-        """No fault: one good request between bad ones."""
+        """Answer as usual: one good request between bad ones."""
         return cls()
 
     @classmethod
     def status(cls, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> "Fault":
-        """An answer with this status after the whole body was read."""
+        """Answer with this status after the whole body was read."""
         return cls(Answer(status, body, headers or {}))
 
     @classmethod
@@ -62,48 +62,48 @@ class Fault:
         body_bytes: int = 0,
         abrupt: bool = False,
     ) -> "Fault":
-        """An answer after `body_bytes` of the request. Then the client may finish sending, unless `abrupt`."""
+        """Answer after `body_bytes` of the request. Then the client may finish sending, unless `abrupt`."""
         ending = Ending.CLOSE if abrupt else Ending.KEEP
         return cls(Answer(status, body, headers or {}), body_bytes=body_bytes, ending=ending)
 
     @classmethod
     def reset(cls, when: Literal["before", "during", "after"] = "after") -> "Fault":
-        """A reset instead of an answer: before, during or after reading the body."""
+        """Reset the connection instead of answering: before, during or after reading the body."""
         return cls(raw=b"", body_bytes={"before": 0, "during": 1, "after": None}[when], ending=Ending.RESET)
 
     @classmethod
     def close(cls) -> "Fault":
-        """A closed connection instead of an answer."""
+        """Close the connection instead of answering."""
         return cls(raw=b"", ending=Ending.CLOSE)
 
     @classmethod
     def truncated(cls, missing: int = 20) -> "Fault":
-        """An answer whose last `missing` bytes are not sent before the connection closes."""
+        """Close the connection before the last `missing` bytes of the answer."""
         return cls(Answer(200, SUCCESS, {"Content-Type": JSON_TYPE}), held_back=missing, ending=Ending.CLOSE)
 
     @classmethod
     def cut_json(cls) -> "Fault":
-        """Valid HTTP around half a JSON document."""
+        """Send valid HTTP around half a JSON document."""
         return cls(Answer(200, SUCCESS[: len(SUCCESS) // 2], {"Content-Type": JSON_TYPE}))
 
     @classmethod
     def empty(cls) -> "Fault":
-        """A 200 without a body."""
+        """Send a 200 without a body."""
         return cls(Answer(200))
 
     @classmethod
     def garbage(cls, data: bytes = GARBAGE) -> "Fault":
-        """Bytes that are not HTTP."""
+        """Send bytes that are not HTTP."""
         return cls(raw=data, ending=Ending.CLOSE)
 
     @classmethod
     def slow(cls, seconds: float) -> "Fault":
-        """The right answer, late."""
+        """Send the right answer, late."""
         return cls(delay=seconds)
 
     @classmethod
     def dripping(cls, seconds_per_byte: float) -> "Fault":
-        """The right answer, byte by byte."""
+        """Send the right answer, byte by byte."""
         return cls(drip=seconds_per_byte)
 
     @classmethod
@@ -112,7 +112,7 @@ class Fault:
 
     @classmethod
     def document(cls, document: Any, status: int = 200) -> "Fault":
-        """A given JSON document, such as {"RecognitionStatus": "Error"}."""
+        """Send a given JSON document, such as {"RecognitionStatus": "Error"}."""
         return cls(Answer.document(document, status))
 
     def play(self, wire: Wire, received: Received, respond: Callable[[], Answer]) -> None:

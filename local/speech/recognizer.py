@@ -55,7 +55,7 @@ class Recognizer(Protocol):
     def words(self, pcm: bytes, language: str) -> list[Word]:
         """Return the words of a clip, in order. `pcm` is 16 kHz mono s16le.
 
-        Raises RecognitionFailed if the recogniser is out of order.
+        Raises RecognitionFailed if the recogniser does not work.
         """
 
 
@@ -81,7 +81,7 @@ class Script:
 class HelloWorld:
     """A recogniser that costs nothing. Its two words cover every clip from end to end, and it keeps no clip."""
 
-    def words(self, pcm: bytes, language: str) -> list[Word]:  # noqa: ARG002  # as the protocol has it
+    def words(self, pcm: bytes, language: str) -> list[Word]:  # noqa: ARG002  # the protocol's signature
         half = len(pcm) / BYTES_PER_SECOND / 2
         return [Word("hello", 0.0, half), Word("world", half, half)]
 
@@ -116,7 +116,7 @@ class PocketSphinx:
         return [worker.pid for worker in list(self._workers)]
 
     def ready(self) -> None:
-        """Wait until every worker has its model loaded. Raises RecognitionFailed if one cannot load it."""
+        """Wait until every worker has loaded its model. Raises RecognitionFailed if one cannot load it."""
         for worker in list(self._workers):
             worker.ready()
 
@@ -152,7 +152,7 @@ class PocketSphinx:
     def _replace(self, worker: "_Worker") -> None:
         with self._lock:
             if self._closed:
-                self._idle.put(worker)  # every thread that waits for it fails at once, in turn
+                self._idle.put(worker)  # so that every thread that waits for it fails at once, in turn
                 return
             self._workers.discard(worker)
             self._start_worker()
@@ -197,7 +197,7 @@ class _Worker:
         self._process.kill()
         self._process.wait(WORKER_STOP_SECONDS)
         for pipe in (self._samples, self._answers):
-            with suppress(OSError):  # a dead child takes no more data
+            with suppress(OSError):  # a dead child reads no more data
                 pipe.close()
 
     def _answer(self) -> list[tuple[str, float, float]]:

@@ -22,7 +22,7 @@ from local.speech.answers import Answer
 RECEIVE_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 32 * 1024
 MAX_BODY_BYTES = 4 * 1024 * 1024  # twice a minute of WAV
-IDLE_SECONDS = 60.0  # the longest wait of a single read or write
+IDLE_SECONDS = 60.0  # the longest wait for a single read or write
 LINGER_SECONDS = 5.0  # after an early answer, the client may finish sending for this long
 NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends a reset
 
@@ -142,14 +142,14 @@ class Wire:
             self.wait(drip_seconds)
 
     def may_answer(self) -> bool:
-        """Tell whether no answer was begun, so that a protocol error can still be answered."""
+        """Tell whether a protocol error can still be answered, because no answer has begun."""
         return self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE)
 
     def raw(self, data: bytes) -> None:
         self._socket.sendall(data)
 
     def linger(self) -> None:
-        """Read what the client still sends after an early answer. Else a reset could cost it the answer."""
+        """Read what the client still sends after an early answer. Otherwise a reset could cost it the answer."""
         deadline = time.monotonic() + LINGER_SECONDS
         if self._socket.fileno() < 0:
             return

@@ -25,7 +25,7 @@ def clips(source: BinaryIO) -> Iterator[bytes]:
 
 
 def words(decoder: Decoder, pcm: bytes) -> Iterator[tuple[str, float, float]]:
-    decoder.reinit_feat()  # else the mean of earlier clips changes the times of this one's words
+    decoder.reinit_feat()  # otherwise the mean of earlier clips changes the times of this one's words
     decoder.start_utt()
     decoder.process_raw(pcm, no_search=False, full_utt=True)
     decoder.end_utt()

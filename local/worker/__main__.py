@@ -62,7 +62,7 @@ class ChannelHandler(logging.Handler):
 
 
 def claim_stdout() -> TextIO:
-    """Return the stream for the protocol. What others print to standard output goes to standard error from now on."""
+    """Return the stream for the protocol. From now on, other output to standard output goes to standard error."""
     protocol = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return protocol
@@ -100,7 +100,7 @@ async def serve(app: App, channel: Channel) -> None:
 
 
 def load(folder: str) -> App:
-    """Return the app, run by Microsoft's worker code if this Python has it, else by direct calls."""
+    """Return the app, run by Microsoft's worker code if this Python has it, otherwise by direct calls."""
     if importlib.util.find_spec("azure_functions_runtime"):
         from local.worker.runtime import RuntimeApp
 

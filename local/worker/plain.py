@@ -1,7 +1,7 @@
 """Direct calls of the functions in `function_app.py`, for machines without Python 3.13.
 
-The project runs on Python 3.11, but Microsoft's worker code needs 3.13. The functions called are the same. Missing are
-Microsoft's checks of signatures and bindings, and the blob client: functions get an object with its two names only.
+The project runs on Python 3.11, but Microsoft's worker code needs 3.13. The functions called are the same. Microsoft's
+checks of signatures and bindings are missing. So is the blob client: functions get an object with only its two names.
 """
 
 import asyncio

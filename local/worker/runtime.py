@@ -65,6 +65,6 @@ def typed(value: dict[str, Any]) -> shapes.TypedData:
 
 
 def check(result: Any) -> None:
-    """Raises RuntimeError with the worker's own message if a step failed."""
+    """Raise RuntimeError with the worker's own message if a step failed."""
     if result.status != shapes.StatusResult.Success:
         raise RuntimeError(f"{result.exception.message}\n{result.exception.stack_trace}")

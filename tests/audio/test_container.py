@@ -20,7 +20,7 @@ NOT_SUPPORTED = "not a recording in a supported format"
 
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
-    """A server that a decoder would call if it followed an address in a file."""
+    """Yield a server that a decoder would call if it followed an address in a file."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         yield server

@@ -1,4 +1,4 @@
-"""The account of what could not be decoded."""
+"""The description of the audio that could not be decoded."""
 
 from transcription.audio.damage import Damage, ends_early
 
@@ -25,6 +25,13 @@ def test_losses_are_added_up_from_the_first_one() -> None:
     description, gaps = damage.report(10.0, 10.0)
     assert description == "1.2 s from 1.0 s on could not be decoded"
     assert gaps == ((1.0, 1.25),)
+
+
+def test_timestamps_decide_how_much_was_lost() -> None:
+    damage = Damage()
+    damage.lose(1.0, 5000.0)
+    damage.recover(pause=2.0)
+    assert damage.report(10.0, 10.0) == ("2.0 s from 1.0 s on could not be decoded", ((1.0, 2.0),))
 
 
 def test_a_loss_without_recovery_lasts_to_the_declared_end() -> None:

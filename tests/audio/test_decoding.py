@@ -1,8 +1,11 @@
 """Every supported format gives the same samples. Of a damaged file, what can be decoded keeps its time."""
 
 import contextlib
+import io
 import random
+import struct
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from tests.support.media_files import MEDIA, encode, mp4, tone
 from tests.support.recordings import (
     FORMATS,
+    SECONDS,
     SPEECH,
     TELEPHONE_FORMATS,
     assert_speech,
@@ -19,7 +23,9 @@ from tests.support.recordings import (
     refusal,
     similarity,
 )
+from transcription.audio.asf import BROADCAST, FILE_PROPERTIES
 from transcription.audio.pcm import SAMPLE_RATE
+from transcription.audio.recording import open_recording
 from transcription.errors import UnsupportedAudio
 
 
@@ -48,6 +54,106 @@ def test_a_recording_describes_its_format_and_length() -> None:
     recording, _ = decode(encode_as("m4a", tone(1)))
     assert recording.format == "mov,mp4 / aac, 44100 Hz, 1 channel"
     assert recording.duration == pytest.approx(1, abs=0.05)
+
+
+THREE_HOURS = 3 * 3600
+
+
+def long_mp4_header() -> bytes:
+    """Return an m4a file of 3 s of which all headers, but not the sample tables, say three hours."""
+    content = bytearray(encode_as("m4a"))
+    for name, offset, units in ((b"mvhd", 20, 1000), (b"tkhd", 24, 1000), (b"elst", 12, 1000), (b"mdhd", 20, 44_100)):
+        start = content.index(name) + offset
+        content[start : start + 4] = struct.pack(">I", THREE_HOURS * units)
+    return bytes(content)
+
+
+def long_last_sample() -> bytes:
+    """Return an m4a file of 3 s of which the last sample's duration is three hours."""
+    content = bytearray(long_mp4_header())
+    start = content.index(b"stts") + 8
+    entries, _, _, samples, _ = struct.unpack(">5I", content[start : start + 20])
+    assert (entries, samples) == (2, 1)
+    content[start + 16 : start + 20] = struct.pack(">I", THREE_HOURS * 44_100)
+    return bytes(content)
+
+
+def long_flac_header() -> bytes:
+    """Return a FLAC file of 3 s whose STREAMINFO says three hours."""
+    content = encode_as("flac")
+    start = content.index(b"fLaC") + 18
+    packed = int.from_bytes(content[start : start + 8]) >> 36 << 36 | THREE_HOURS * SAMPLE_RATE
+    return content[:start] + packed.to_bytes(8) + content[start + 8 :]
+
+
+def wrong_byte_rate(name: str) -> bytes:
+    """Return a file whose wave format declares one byte a second."""
+    content = encode(SPEECH, name, "pcm_s16le")
+    start = content.index(struct.pack("<HHII", 1, 1, SAMPLE_RATE, 2 * SAMPLE_RATE)) + 8
+    return content[:start] + struct.pack("<I", 1) + content[start + 4 :]
+
+
+LYING: dict[str, Callable[[], bytes]] = {
+    "m4a": long_mp4_header,
+    "m4a with a long last sample": long_last_sample,
+    "flac": long_flac_header,
+    "avi": lambda: wrong_byte_rate("avi"),
+    "w64": lambda: wrong_byte_rate("w64"),
+}
+
+
+@pytest.mark.parametrize("name", LYING)
+def test_a_file_that_wrongly_declares_a_long_recording_is_not_long_and_gives_its_samples(name: str) -> None:
+    content = LYING[name]()
+    recording = open_recording(io.BytesIO(content), len(content))
+    assert not recording.exceeds(2 * 3600)
+    assert_speech(np.frombuffer(b"".join(recording.blocks()), np.int16).astype(float))
+
+
+@pytest.mark.parametrize("name", ["m4a", "avi", "w64"])  # of the others, the end may really be missing
+def test_a_length_that_only_seems_long_is_no_damage(name: str) -> None:
+    recording, _ = decode(LYING[name]())
+    assert (recording.damage, recording.gaps) == (None, ())
+
+
+@pytest.mark.parametrize("codec", ["ac3", "libmp3lame"])
+def test_a_length_estimated_from_the_bit_rate_is_no_damage(codec: str) -> None:
+    live = encode(tone(20), "matroska", codec, rate=48_000, bit_rate=64_000, options={"live": "1"})
+    recording, samples = decode(live)
+    assert (recording.duration or 0) > len(samples) / SAMPLE_RATE + 0.5
+    assert (recording.damage, recording.gaps) == (None, ())
+
+
+def test_a_broadcast_wma_file_is_not_damaged() -> None:
+    content = bytearray(encode_as("wma", tone(20)))
+    content[content.index(FILE_PROPERTIES) + 88] |= BROADCAST
+    recording, samples = decode(bytes(content))
+    assert (recording.duration or 0) > len(samples) / SAMPLE_RATE + 0.5
+    assert (recording.damage, recording.gaps) == (None, ())
+
+
+def test_a_lost_packet_that_claims_an_hour_does_not_make_a_gap_of_an_hour() -> None:
+    content = bytearray(encode_as("wma"))
+    start = content.index(struct.pack("<HHI", 0x161, 1, SAMPLE_RATE)) + 8
+    content[start : start + 4] = struct.pack("<I", 1)
+    recording, _ = decode(bytes(content))
+    ((gap_start, duration),) = recording.gaps
+    assert gap_start + duration < SECONDS
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("mp4 in fragments",)])
+def test_a_recording_over_the_limit_is_known_before_it_is_used(name: str) -> None:
+    content = encode_as(name)
+    assert open_recording(io.BytesIO(content), len(content)).exceeds(2.0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_recording_measured_before_it_is_used_gives_the_same_samples(name: str) -> None:
+    content = encode_as(name)
+    recording = open_recording(io.BytesIO(content), len(content))
+    recording.duration = float(THREE_HOURS)
+    assert not recording.exceeds(3.2)
+    assert b"".join(recording.blocks()) == decode(content)[1].astype(np.int16).tobytes()
 
 
 def test_the_padding_that_encoders_add_at_the_start_is_skipped() -> None:

@@ -1,6 +1,7 @@
 """A recording: its content decides how it is read, and reading holds nothing longer than needed."""
 
 import gc
+import gzip
 import io
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.media_files import tone
-from tests.support.recordings import decode, encode_as
+from tests.support.recordings import decode, encode_as, refusal
 from tests.support.sound import murmur, wav
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
@@ -25,6 +26,11 @@ def test_the_content_decides_the_format_and_never_the_name() -> None:
     recording = open_recording(Named(content), len(content))
     assert recording.format.startswith("mp3 / mp3")
     recording.close()
+
+
+@pytest.mark.parametrize("name", ["wav 16 bit 44.1 kHz", "m4a"])
+def test_a_file_compressed_with_gzip_is_refused_with_the_remedy(name: str) -> None:
+    assert "Upload the recording uncompressed" in refusal(gzip.compress(encode_as(name)))
 
 
 def test_plain_wav_needs_no_decoder() -> None:
@@ -42,6 +48,14 @@ def test_audio_without_length_has_no_samples() -> None:
         recording, samples = decode(wav(b"", rate=rate))
         assert len(samples) == 0
         assert recording.damage is None
+
+
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_only_samples_that_are_there_count_for_the_length_of_a_wav_file(rate: int) -> None:
+    content = wav(murmur(2, rate), rate=rate, claimed=3 * 3600 * 2 * rate)
+    recording = open_recording(io.BytesIO(content), len(content))
+    assert recording.exceeds(1.9)
+    assert not open_recording(io.BytesIO(content), len(content)).exceeds(2.1)
 
 
 @pytest.mark.parametrize("end", ["close the iterator", "close the recording", "read to the end"])

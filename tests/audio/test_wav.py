@@ -1,6 +1,7 @@
 """WAV files that need no decoding, and the lengths that WAV files declare."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -73,9 +74,23 @@ def test_any_other_file_is_left_to_the_decoder(content: bytes) -> None:
         (wav(murmur(2), claimed=0), None),
         (wav(murmur(2), tag=0x55), None),
         (wav(murmur(2), rate=0), None),
+        (wav(murmur(2), bits=0), None),
         (b"OggS" + bytes(100), None),
     ],
-    ids=["16 kHz", "44.1 kHz", "µ-law", "size left open", "mp3 in wav", "rate 0", "ogg"],
+    ids=["16 kHz", "44.1 kHz", "µ-law", "size left open", "mp3 in wav", "rate 0", "0 bits", "ogg"],
 )
 def test_the_declared_length_is_read_where_the_rate_is_constant(content: bytes, seconds: float | None) -> None:
     assert declared_seconds(io.BytesIO(content), len(content)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("rate", "bits", "tag"), [(44_100, 16, 1), (48_000, 24, 1), (96_000, 32, 3), (8000, 8, 6), (8000, 8, 7)]
+)
+@pytest.mark.parametrize("byte_rate", [0, 1, 0xFFFFFFFF])
+def test_a_wrong_byte_rate_in_the_header_changes_nothing(rate: int, bits: int, tag: int, byte_rate: int) -> None:
+    content = bytearray(wav(bytes(2 * rate * bits // 8), rate=rate, bits=bits, tag=tag))
+    content[28:32] = struct.pack("<I", byte_rate)
+    recording, samples = decode(bytes(content))
+    assert recording.duration == pytest.approx(2)
+    assert len(samples) / SAMPLE_RATE == pytest.approx(2, abs=0.01)
+    assert (recording.damage, recording.gaps) == (None, ())

@@ -46,5 +46,5 @@ def test_milliseconds_are_those_of_the_median() -> None:
     assert milliseconds([0.001, 0.02, 0.5]) == "20 ms"
 
 
-def test_ratios_are_taken_for_each_pair() -> None:
+def test_ratios_are_calculated_for_each_pair() -> None:
     assert ratios([1.0, 6.0], [2.0, 3.0]) == [0.5, 2.0]

@@ -1,4 +1,4 @@
-"""Comparing an answer with its clip: the sound that it leaves out, the clips to resend, and an end to resending."""
+"""The comparison of an answer with its clip: the sound that it leaves out, and the clips to resend."""
 
 import pytest
 
@@ -19,11 +19,11 @@ def clip(*voiced: tuple[float, float], start: float = 100.0, length: float = 10.
     return Clip(at(start), pcm, tuple((at(start + first), at(start + last)) for first, last in voiced))
 
 
-def test_an_answer_to_the_end_of_the_sound_leaves_nothing() -> None:
+def test_an_answer_to_the_end_of_the_sound_leaves_nothing_out() -> None:
     assert measure_coverage(clip((0.2, 4.0), (4.6, 9.5)), at(109.4)) == ((), ())
 
 
-def test_an_answer_that_stops_at_a_pause_leaves_the_sound_behind_it() -> None:
+def test_an_answer_that_stops_at_a_pause_leaves_out_the_sound_after_it() -> None:
     assert measure_coverage(clip((0.2, 4.0), (4.6, 9.5)), at(104.0)).uncovered == ((at(104.6), at(109.5)),)
 
 
@@ -46,7 +46,7 @@ def test_the_fading_of_the_last_word_is_not_sent_again(tail: float) -> None:
     assert measure_coverage(clip((0.2, 5.0)), at(105.0 - tail)).uncovered == ()
 
 
-def test_the_fading_of_the_last_word_is_no_part_of_what_is_sent_again() -> None:
+def test_a_clip_to_resend_leaves_out_the_fading_of_the_last_word() -> None:
     (again,) = measure_coverage(clip((0.2, 5.0), (5.1, 9.5)), at(104.75)).resend
     assert again.voiced == ((at(105.1), at(109.5)),)
 
@@ -87,7 +87,7 @@ def test_an_answer_that_got_nowhere_leaves_sound_uncovered_and_nothing_to_resend
     assert resend == ()
 
 
-def test_an_answer_beyond_the_end_of_the_clip_leaves_nothing() -> None:
+def test_an_answer_beyond_the_end_of_the_clip_leaves_nothing_out() -> None:
     assert measure_coverage(clip((0.2, 9.5)), at(200)) == ((), ())
 
 
@@ -103,13 +103,13 @@ def test_resending_ends_with_a_service_that_always_covers_less() -> None:
 
 
 @pytest.mark.parametrize("service_pause", [0.2, 0.5, 1.0, 2.0])
-def test_words_that_the_service_left_out_come_back_from_resending(service_pause: float) -> None:
+def test_resending_recovers_the_words_that_the_service_left_out(service_pause: float) -> None:
     recording = compose((0.15, 0.3, 0.5, 0.7), ("white", 25), 90, seed=21)
     outcome = transcribe(recording, service_pause)
     assert outcome.words == [word for text, _, _ in recording.words for word in spoken(text)]
     assert outcome.transcript.gaps == ()
 
 
-def test_a_service_that_stops_early_does_not_have_everything_sent_many_times() -> None:
+def test_a_service_that_stops_early_is_not_sent_everything_many_times() -> None:
     recording = compose((0.5, 0.6, 0.7), ("white", 25), 120, seed=22)
     assert transcribe(recording, 0.45).usage.audio_seconds <= 2.5 * recording.seconds

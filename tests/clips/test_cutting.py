@@ -1,4 +1,4 @@
-"""PCM → clips: they end in pauses, and no word is lost, cut or doubled, whatever the pauses, noise and length."""
+"""Clips end in pauses, and no word is lost, cut or doubled, whatever the pauses, the noise and the length."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def seconds(clips: list[Clip]) -> float:
 
 
 def fewest_clips(recording: Recording) -> int:
-    """Return how many clips the pauses of 0.8 s and the limit of 60 s ask for."""
+    """Return the number of clips that pauses of 0.8 s and the limit of 60 s require."""
     return sum(int(-(-(end - start) // 60)) for start, end in recording.runs(0.8))
 
 
@@ -153,7 +153,7 @@ def test_no_clip_holds_a_long_pause(noise: tuple[str, float] | None) -> None:
 
 
 @pytest.mark.parametrize("noise", [None, ("white", 20), ("hum", 20), ("babble", 20), ("varying", 20)])
-def test_there_are_no_more_clips_than_the_pauses_ask_for(noise: tuple[str, float] | None) -> None:
+def test_there_are_no_more_clips_than_the_pauses_require(noise: tuple[str, float] | None) -> None:
     for pauses in (PAUSES, (0.15, 0.3, 0.5), LONG_PAUSES):
         recording = compose(pauses, noise, 180, seed=11)
         assert len(list(cut(blocks(recording.pcm)))) <= 1.5 * fewest_clips(recording)

@@ -28,7 +28,7 @@ STRICT = Path(__file__).parent / "bicepconfig.json"
 
 @pytest.fixture(scope="session")
 def bicep() -> str:
-    """The path of the compiler. Tests that need it are skipped if it is not installed."""
+    """Return the path of the compiler. Tests that need it are skipped if it is not installed."""
     command = tools.bicep()
     if command is None:
         pytest.skip("no Bicep compiler on the PATH")
@@ -43,7 +43,7 @@ def compiled(bicep: str, file: Path) -> Json:
 
 @pytest.fixture(scope="session")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of infra/ in which every linter rule is an error."""
+    """Return a copy of infra/ in which every linter rule is an error."""
     folder = tmp_path_factory.mktemp("strict") / "infra"
     shutil.copytree(INFRA, folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(STRICT, folder)

@@ -166,7 +166,7 @@ class ScriptRun:
 
     @property
     def changes(self) -> list[str]:
-        """The calls that change something, each cut before its first option."""
+        """Return the calls that change something, each cut before its first option."""
         heads = (call.partition(" --")[0] for call in self.calls if "--method get" not in call)
         return [head for head in heads if not re.search(r" (show|exists|what-if|download|list\S*)$|^func$", head)]
 
@@ -176,7 +176,7 @@ Deploy = Callable[..., ScriptRun]
 
 @pytest.fixture
 def deploy(tmp_path: Path) -> Deploy:
-    """A function that runs the script with some arguments. `answers` replaces the usual answers, pattern by pattern."""
+    """Return a function that runs the script with some arguments. `answers` replaces the usual answers by pattern."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("az", "func"):

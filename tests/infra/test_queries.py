@@ -44,7 +44,7 @@ Diagnose = Callable[[Mapping[str, str]], dict[str, list[list[str]]]]
 
 @pytest.fixture(scope="module")
 def diagnose(tmp_path_factory: pytest.TempPathFactory) -> Diagnose:
-    """A function that returns the parser's complaints about each query, as (code, message)."""
+    """Return a function that lists the parser's complaints about each query, as (code, message)."""
     node, parser = tools.kusto()
 
     def run(queries: Mapping[str, str]) -> dict[str, list[list[str]]]:

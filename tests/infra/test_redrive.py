@@ -39,7 +39,7 @@ def resent(app: App, *arguments: str) -> set[str]:
 
 @pytest.fixture
 def uploads(app: App) -> App:
-    """An app with one upload of each kind."""
+    """Return an app with one upload of each kind."""
     for name in ("done", "exhausted", "misconfigured", "replaced", "broken", "never", "fr-FR/never", "folder"):
         content = b"no audio" if name == "broken" else RECORDING
         app.upload(name, content, **({"hdi_isfolder": "true"} if name == "folder" else {}))

@@ -26,7 +26,7 @@ def test_two_can_run_at_the_same_time_on_different_ports(azurite: Azurite) -> No
         assert other.connection_string != azurite.connection_string
 
 
-def test_blobs_in_a_folder_are_there_after_a_restart(tmp_path: Path) -> None:
+def test_blobs_in_a_folder_survive_a_restart(tmp_path: Path) -> None:
     with (
         Azurite(tmp_path / "storage") as azurite,
         ContainerClient.from_connection_string(azurite.connection_string, "box") as container,

@@ -71,7 +71,7 @@ def test_a_port_is_a_number_up_to_65535(value: str | None, port: int) -> None:
 
 
 @pytest.mark.parametrize("value", ["ten", "65536", "-1", "¹"])
-def test_anything_else_is_a_wrong_setting(value: str) -> None:
+def test_any_other_port_is_a_wrong_setting(value: str) -> None:
     with pytest.raises(WrongSetting, match=f"LOCAL_BLOB_PORT is '{value}'"):
         port_setting({"LOCAL_BLOB_PORT": value}, "LOCAL_BLOB_PORT")
 

@@ -88,7 +88,7 @@ def test_recordings_are_transcribed_once_even_after_a_restart(tmp_path: Path) ->
         assert first.process.wait(20) == 0
         assert not any(map(alive, family))
     with started(tmp_path) as again:
-        eventually(lambda: "3 transcripts are there from earlier runs." in again.text)
+        eventually(lambda: "3 transcripts from earlier runs are already there." in again.text)
         with ContainerClient.from_connection_string(again.connection_string, "transcripts") as transcripts:
             assert {blob.name: blob.etag for blob in transcripts.list_blobs()} == written
         again.process.send_signal(signal.SIGTERM)

@@ -11,7 +11,7 @@ from local import tools
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty `.local/`."""
+    """Return an empty `.local/`."""
     monkeypatch.setattr(tools, "LOCAL", tmp_path / ".local")
     (tmp_path / ".local").mkdir()
     return tmp_path / ".local"

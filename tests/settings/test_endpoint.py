@@ -2,7 +2,7 @@
 
 import pytest
 
-from transcription.settings.endpoint import Endpoint
+from transcription.settings.endpoint import Endpoint, origin
 
 PATH = "/speech/recognition/conversation/cognitiveservices/v1"
 
@@ -88,10 +88,35 @@ def test_a_loopback_address_is_used_unchanged(base: str) -> None:
     ],
 )
 def test_anything_but_a_safe_base_url_is_refused(address: str) -> None:
-    with pytest.raises(ValueError, match=r"URL|region"):
+    with pytest.raises(ValueError, match=r"^(has|is|names) .*\."):
         Endpoint.of_address(address)
 
 
 def test_a_path_that_looks_like_a_host_is_only_a_path() -> None:
     address = "https://mine.example.com/x.stt.speech.microsoft.com"
     assert Endpoint.of_address(address).recognition_url == f"{address}/stt{PATH}"
+
+
+@pytest.mark.parametrize(
+    "region",
+    ["West Europe", "https://westeurope.stt.speech.microsoft.com/?code=c0de", "ca11ab1ecafe", "ab" * 16, "a-b-c"],
+)
+def test_anything_but_a_regions_name_is_refused_without_repeating_it(region: str) -> None:
+    with pytest.raises(ValueError, match=r"^(has|is) .*\.") as caught:
+        Endpoint.of_region(region)
+    assert region not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "region", ["eastus2euap", "germanywestcentral", "australiacentral2", "usdodcentral", "jioindiawest"]
+)
+def test_every_form_of_a_regions_name_is_taken(region: str) -> None:
+    assert Endpoint.of_region(region).base.startswith(f"https://{region}.stt.speech.")
+
+
+def test_messages_and_documents_show_no_path() -> None:
+    endpoint = Endpoint.of_address("https://gateway.example.com:8443/c0de/stt")
+    assert endpoint.base == origin(endpoint.recognition_url) == origin(endpoint.token_url)
+    assert endpoint.base == "https://gateway.example.com:8443"
+    assert endpoint.recognition_url == f"{endpoint.base}/c0de/stt{PATH}"
+    assert "c0de" not in repr(endpoint)

@@ -67,17 +67,43 @@ def test_an_unresolved_key_vault_reference_is_not_parsed() -> None:
     assert "whole number" not in message
 
 
-@pytest.mark.parametrize("value", ["x" * 101, "0123456789abcdef0123456789abcdef", "user@host"])
+@pytest.mark.parametrize("value", ["simple,detailed", "nice", "Audio Files", "de_DE", "mp3", "1e308", "-1"])
+def test_words_and_short_numbers_are_quoted(value: str) -> None:
+    reader = SettingsReader({"FORMAT": value})
+    reader.choice("FORMAT", "json", ("json", "txt"))
+    assert f"FORMAT is {value!r}. Set it to one of json, txt." in problems(reader)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 21,
+        "0123456789abcdef0123456789abcdef",
+        "0123 4567 89ab cdef",
+        "user@host",
+        "c2VjcmV0",
+        "aBcDeFgH",
+        "a?b",
+        "a=b",
+        "a;b",
+        "a%20b",
+        "sig=c2VjcmV0",
+    ],
+)
 def test_a_value_that_may_be_a_secret_is_only_described(value: str) -> None:
     reader = SettingsReader({"COUNT": value})
     reader.count("COUNT", 8)
-    assert f"COUNT is wrong ({len(value)} characters, hidden because they may be a secret). Set" in problems(reader)
+    assert f"COUNT is wrong ({len(value)} characters, not shown). Set" in problems(reader)
 
 
-def test_a_secret_is_never_quoted() -> None:
+def test_a_confidential_value_is_only_described_by_its_check() -> None:
     def refuse(value: str) -> str:
-        raise ValueError("the key as the portal shows it")
+        raise ValueError("has a space at position 6. Remove it.")
 
-    reader = SettingsReader({"KEY": "short one"})
-    reader.parsed("KEY", refuse, "", secret=True)
+    reader = SettingsReader({"KEY": "short one", "REFERENCE": "@Microsoft.KeyVault(VaultName=v)"})
+    assert reader.confidential("MISSING", refuse, "nothing") == "nothing"
+    assert reader.confidential("REFERENCE", refuse, "nothing") == "nothing"
+    assert reader.confidential("KEY", refuse, "nothing") == "nothing"
+    assert "KEY has a space at position 6. Remove it." in problems(reader)
     assert "short one" not in problems(reader)
+    assert "REFERENCE has" not in problems(reader)

@@ -24,6 +24,7 @@ from tests.soak import (
     sockets,
     stateful,
     statuses,
+    wire,
 )
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.harness import Harness
@@ -33,6 +34,7 @@ from tests.soak.report import Result, table
 
 BARS: dict[str, Callable[[Harness], Result]] = {
     "duplicates": duplicates.run,
+    "wire": wire.run,
     "sockets": sockets.run,
     "statuses": statuses.run,
     "outage": outage.run,
@@ -58,6 +60,7 @@ def run(bars: Sequence[str], storage: Callable[[], AbstractContextManager[Azurit
     with Canaries().watching() as canaries:
         canaries.add(SPEECH_KEY, "the Speech key")
         canaries.add(ACCOUNT_KEY, "the storage key")
+        canaries.break_settings(SPEECH_KEY)
         for bar in bars:
             with storage() as azurite:
                 results.append(BARS[bar](Harness(azurite.connection_string, canaries, quick)))

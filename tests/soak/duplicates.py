@@ -1,4 +1,4 @@
-"""Delivers several events for each upload, in random order: one right document each, paid for once."""
+"""Delivers several events for each upload, in random order: each gets one right document and is paid for once."""
 
 import random
 import threading
@@ -18,7 +18,7 @@ AT_ONCE = 16
 
 
 class _Passes:
-    """Counts how often a recording went to the service, and how often two events of one upload overlapped.
+    """Counts the passes of recordings to the service, and the overlaps between two events of one upload.
 
     An overlapping event may cost another pass: it cannot know that the first one will succeed.
     """
@@ -43,7 +43,7 @@ class _Passes:
             yield
 
     def begin(self, name: str) -> None:
-        """Note that an event begins. It overlaps if another one is running and none has ended yet."""
+        """Count an event that begins. It overlaps if another one is running and none has ended yet."""
         with self._lock:
             if name not in self._finished and self._running[name]:
                 self.overlapping += 1

@@ -18,8 +18,8 @@ from tests.support.recordings import encode_as
 BAR = "soak in Microsoft's worker code"
 AT_ONCE = 8
 WARM_UP = 0.2  # of all invocations; until then pools fill and allocators find their size
-MOST_FILES = 10  # that may be open after the warm-up in addition
-MOST_MEGABYTES = 20.0  # of memory in addition
+MOST_FILES = 10  # opened after the warm-up
+MOST_MEGABYTES = 20.0  # of memory, allocated after the warm-up
 MOST_MEGABYTES_QUICK = 40.0  # in a quick run, whose warm-up is too short for the allocators
 WAIT_SECONDS = 120.0
 KINDS = ("wav", "again", "wav", "m4a", "again", "gone", "wav", "broken", "throttled", "again")  # in turn
@@ -49,7 +49,7 @@ def run(harness: Harness) -> Result:
 
 
 class Load:
-    """Invocations of every kind that happens in production."""
+    """Invocations of every kind that occurs in production."""
 
     def __init__(self, app: SoakApp, process: Worker, blob_trigger: BlobTrigger, contents: list[Content]) -> None:
         self.kinds: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Runs many short recordings next to long ones: they do not wait for them, and the long ones finish as well.
+"""Runs many short recordings alongside long ones: they do not wait for them, and the long ones finish too.
 
 The long recordings together have several times as many requests to send as there are places. So a short one would wait
 for many clips if the next place went to the request that has waited longest.
@@ -61,7 +61,7 @@ def run(harness: Harness) -> Result:
 
 
 def _answered_clips(app: SoakApp) -> int:
-    """Return how many clips of the long recordings have an answer."""
+    """Return the number of clips of the long recordings that have an answer."""
     return sum(request.ended > 0 and request.query["language"] == "fr-FR" for request in list(app.endpoint.received))
 
 

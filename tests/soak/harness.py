@@ -36,7 +36,7 @@ TRIES = 5  # of the host; then it puts the message on the poison queue
 
 
 class FastClock(FakeClock):
-    """A clock that runs `speed` times as fast as real time. Waits take place, also in parallel, but are short."""
+    """A clock that runs `speed` times as fast as real time. Waits still take place, even in parallel, but are short."""
 
     def __init__(self, speed: float) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 The files are numbered, and a number always gives the same file. `python -m tests.soak.hostile KIND FIRST STOP STEP`
 reads some of them and prints a line for each: number, CPU seconds, seconds of audio, MB of memory, outcome. It is a
-process of its own, so a crash is seen as one.
+process of its own, so that a crash is recognised as one.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Replaces or deletes uploads while they are worked on: in the end the document belongs to the current content.
+"""Replaces or deletes uploads during their transcription: the last document belongs to the current content.
 
 Half of the changes come at a random moment. Chance rarely meets the moment between a worker's last check and its write.
 So the others come exactly there: one request of the worker to storage is held until the change is made and transcribed.
@@ -26,7 +26,7 @@ from transcription.storage.names import output_name
 
 BAR = "replaced or deleted in flight"
 AT_ONCE = 8
-MOST_LATENCY = 0.3  # seconds for a clip; long enough that work on the older content may end last
+MOST_LATENCY = 0.3  # seconds for a clip; long enough for work on the older content to end last
 LONGEST_DELAY = 0.25  # seconds from an upload to the change
 CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again")
 BLOCK_BYTES = 48_000  # of one read here; a recording then takes several, and the change may come between two

@@ -38,7 +38,7 @@ class _LostDeliveries(logging.Handler):
 
 
 def run(harness: Harness) -> Result:
-    """Run two hosts in parallel, because most of the time goes into starting processes."""
+    """Run two hosts in parallel, because most of the time is spent on starting processes."""
     kills, lanes = harness.number(100, 3), 2
     tally, lost = Tally(BAR, kills), _LostDeliveries()
     contents, recognizer = make_contents(4)

@@ -1,4 +1,4 @@
-"""Checks that every name of an upload has outputs of its own, and that the document holds the true name."""
+"""Checks that every upload name has outputs of its own, and that the document holds the true name."""
 
 from hypothesis import given, settings
 

@@ -1,4 +1,4 @@
-"""Lets the service answer nothing but 503 or 429 for a minute: the app waits it out and gives up on nothing."""
+"""Has the service answer only 503 or 429 for a minute: the app waits and gives up on no upload."""
 
 import itertools
 import threading

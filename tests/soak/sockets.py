@@ -40,7 +40,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "429": ALWAYS,
     "late": ALWAYS,
 }
-TIMEOUT = 4.0  # seconds, of all clients here; a stall then need not last minutes
+TIMEOUT = 4.0  # seconds, for all clients here, so that a stall need not last minutes
 STALL = 6.0  # seconds; longer than the clients wait
 DELAY = 0.5  # seconds; shorter than the clients wait
 REFUSAL = 0.1  # seconds
@@ -57,7 +57,7 @@ class Case:
     number: int
 
     def fault(self, clips: int) -> SocketFault:
-        """Return the fault for a recording of so many clips."""
+        """Return the fault for a recording of `clips` clips."""
         late = STALL if self.number % 2 else DELAY  # after the client has given up, or in time
         seconds = {"stall": STALL, "refuse": REFUSAL, "late": late}.get(self.kind, DELAY)
         kind = "answered" if self.kind.isdigit() else self.kind
@@ -130,7 +130,7 @@ class Totals:
 
 
 def clips_of(app: SoakApp, content: Content) -> int:
-    """Return how many requests this recording takes without faults."""
+    """Return the number of requests that this recording takes without faults."""
     name = f"without faults {hash(content)}"
     app.upload(name, content.wav)
     app.run(name)
@@ -166,7 +166,7 @@ def problem_with(
         faulty.clear()
         calls = sum(b"/recognition/" in head for head in to_speech.heads)
         problem = app.problem(name, content)
-        if problem and case.kind == "401" and "Configuration" in problem:  # right: somebody has to fix it
+        if problem and case.kind == "401" and "Configuration" in problem:  # correct: somebody has to fix it
             tries += app.deliver(lambda: job, name)
             problem = app.problem(name, content)
         totals.add(faulty.met, calls, clips, tries - 1)
@@ -176,7 +176,7 @@ def problem_with(
 
 
 def _details(app: SoakApp, name: str, content: Content) -> str:
-    """Return details of a failure: does storage hold the recording, and which parts of it did the endpoint receive."""
+    """Return details of a failure: whether storage holds the recording, and which parts of it the endpoint received."""
     stored = app.audio.download_blob(name).readall() == content.wav
     ids = app.read(name).get("recognition", {}).get("connectionIds", [])
     requests = [request for request in list(app.endpoint.received) if request.query.get("X-ConnectionId") in ids]

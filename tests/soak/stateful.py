@@ -26,7 +26,7 @@ from tests.support.words import spoken
 
 BAR = "stateful random runs"
 STEPS = 30
-LEAST_STEPS = 200 * STEPS  # of all runs together; many runs have fewer than STEPS
+LEAST_STEPS = 200 * STEPS  # in all runs together; many runs have fewer than STEPS
 NAMES = ("a.wav", "fr-FR/b.wav", "c")
 SPEED = 2000.0  # of the app's clock; the waits between tries then take milliseconds
 MOST_REQUESTS = 9  # to storage before a crash; a whole run makes no more
@@ -54,7 +54,7 @@ class Counts:
 
 
 class Uploads(RuleBasedStateMachine):
-    """The model: the current uploads, the events on their way, and the documents that are right."""
+    """The model: the current uploads, the pending events, and the right documents."""
 
     app: ClassVar[SoakApp]
     contents: ClassVar[list[Content]]
@@ -98,7 +98,7 @@ class Uploads(RuleBasedStateMachine):
 
     @rule(dice=st.randoms(use_true_random=False))
     def deliver(self, dice: random.Random) -> None:
-        """Deliver one of the events on their way, in any order."""
+        """Deliver one of the pending events, in any order."""
         Counts.steps += 1
         if self.events:
             self._deliver(self.events.pop(dice.randrange(len(self.events))))
@@ -111,7 +111,7 @@ class Uploads(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), requests=st.integers(0, MOST_REQUESTS))
     def crash(self, name: str, requests: int) -> None:
-        """Let the process crash during a delivery. The host delivers again, to a new process."""
+        """Crash the process during a delivery. The host delivers again, to a new process."""
         Counts.steps += 1
         with contextlib.suppress(Crash), crashing_after(requests):
             self.job.run(self.app.audio.container_name, name)
@@ -161,7 +161,7 @@ class Uploads(RuleBasedStateMachine):
     def _checked_document(self, name: str) -> Any:
         """Return the document, or None if there is none.
 
-        At every moment it must belong to some content of that upload and have no wrong words.
+        It must always belong to some content of that upload and have no wrong words.
         """
         try:
             document = self.app.read(name)
@@ -195,7 +195,7 @@ class Uploads(RuleBasedStateMachine):
 
 @contextlib.contextmanager
 def crashing_after(requests: int) -> Iterator[None]:
-    """Raise Crash in place of every request to storage after so many of them, on any thread."""
+    """Raise Crash in place of every request to storage after the first `requests`, on any thread."""
     send, remaining = RequestsTransport.send, iter(range(requests))
 
     def send_or_crash(transport: Any, request: Any, **kwargs: Any) -> Any:
@@ -224,7 +224,7 @@ def run(harness: Harness) -> Result:
 
 
 def _explore(runs: int, *, shrink: bool) -> str | None:
-    """Run the state machine that often, and return the failure with the steps that lead to it, if any.
+    """Run the state machine `runs` times, and return the failure with the steps that lead to it, if any.
 
     `shrink` looks for the fewest such steps, which takes minutes.
     """

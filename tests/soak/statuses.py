@@ -1,10 +1,11 @@
-"""Answers with every status and every Retry-After, plain and over TLS: some are retried after a wait, others final."""
+"""Answers with every status and every Retry-After, plain and over TLS: some are retried, the others are final."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
+from itertools import cycle
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.soak.canaries import SPEECH_KEY, Canaries
@@ -12,6 +13,7 @@ from tests.soak.harness import Harness
 from tests.soak.report import Result, Tally
 from tests.soak.sockets import authority
 from tests.support.clock import FakeClock
+from tests.support.secrets import ENCODINGS
 from tests.support.settings import app_settings
 from tests.support.sound import murmur
 from transcription.clock import Budget
@@ -30,12 +32,7 @@ FINAL: dict[int, type[TranscriptionError]] = {
     404: Misconfigured,
     **dict.fromkeys((400, 402, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451), RequestRefused),
 }
-# Bodies that repeat the key, near their beginning because only that is quoted.
-ECHOES = (
-    b'{"error": {"message": "no access with %s"}}' % SPEECH_KEY.encode(),
-    b"Ocp-Apim-Subscription-Key: %s is not valid" % SPEECH_KEY.encode(),
-    b"<html><body>%s</body></html>" % SPEECH_KEY.upper().encode(),
-)
+ECHOES = cycle(encode(f"Denied for {SPEECH_KEY}") for encode in ENCODINGS.values())  # bodies that repeat the key
 BACKOFF = (0.75, 1.25)  # seconds; the first wait, with its jitter
 
 
@@ -100,9 +97,9 @@ class Service:
         headers = {} if cell.retry_after is None else {"Retry-After": cell.retry_after}
         self.clock.__init__()  # type: ignore[misc]  # start again: the dates in the cells count from there
         self.endpoint.received.clear()
-        self.endpoint.faults.append(Fault.status(status, ECHOES[status % len(ECHOES)], headers))
+        self.endpoint.faults.append(Fault.status(status, next(ECHOES), headers))
         error = self._recognize()
-        self.canaries.search(str(error), "an exception")
+        self.canaries.search(repr(error), "an exception")
         waited, requests = self.clock.slept, len(self.endpoint.received)
         expected: type[Exception] | None = FINAL.get(status)
         waits: tuple[float, float] | None = None

@@ -129,7 +129,7 @@ def test_an_answer_without_scores_has_no_pronunciation() -> None:
     assert phrase.pronunciation is None
 
 
-def test_nothing_in_a_clamped_answer_lies_beyond_the_clip() -> None:
+def test_nothing_in_a_clamped_answer_is_beyond_the_clip() -> None:
     answer = parse(DETAILED).clamped(0.6)
     assert answer.phrase is not None
     (word,) = answer.phrase.words
@@ -146,3 +146,10 @@ def test_text_without_a_duration_and_without_words_lasts_until_the_clip_ends() -
     answer = parse({**SIMPLE, "Duration": 0}).clamped(3.0)
     assert answer.phrase is not None
     assert (answer.phrase.end, answer.covered) == pytest.approx((3.0, 3.0))
+
+
+@pytest.mark.parametrize("status", ["0123 4567 89ab cdef", "Odd"])
+def test_an_unknown_status_is_not_quoted_because_it_may_repeat_the_key(status: str) -> None:
+    with pytest.raises(Retryable, match="unknown RecognitionStatus") as caught:
+        parse({"RecognitionStatus": status, "Offset": 0, "Duration": 0})
+    assert status not in str(caught.value)

@@ -8,18 +8,23 @@ from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.support.clock import FakeClock
+from tests.support.secrets import ENCODINGS, shown_run
 from tests.support.settings import SPEECH_KEY
 from tests.support.speech_client import MINUTE, Caller
 from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
-from transcription.speech.client import LONGEST_ANSWER, RecognitionOptions
-from transcription.speech.transport import CHUNK_BYTES
+from transcription.settings.secrets import NOT_SHOWN
+from transcription.speech.client import RecognitionOptions
+from transcription.speech.transport import CHUNK_BYTES, LONGEST_ANSWER
 
 AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 
@@ -98,7 +103,7 @@ def test_a_key_that_is_refused_during_the_upload_is_a_configuration_error(
         with pytest.raises(Misconfigured) as caught:
             caller(MINUTE)
         assert "key was refused" in str(caught.value)
-        assert "Access denied for ***" in str(caught.value)
+        assert "answered 401: (not shown: it repeats the key)" in str(caught.value)
         assert "AZURE_SPEECH_KEY" in str(caught.value)
         assert SPEECH_KEY not in repr(caught.value)
         assert caller.usage.requests == 1
@@ -303,13 +308,60 @@ def test_no_secret_is_logged_or_raised(
         assert secret not in caplog.text + repr(raised)
 
 
-def test_a_token_that_an_answer_repeats_is_masked(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+def test_an_answer_that_repeats_the_token_is_not_shown(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     caller = Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")
     caller()
     token = endpoint.received[-1].headers["authorization"][7:]
     endpoint.faults.append(Fault.status(400, f"bad token {token} !".encode()))
-    with pytest.raises(RequestRefused, match=r"bad token \*\*\* !"):
+    with pytest.raises(RequestRefused, match=r"answered 400: \(not shown: it repeats the key\)"):
         caller()
+
+
+@given(
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+    before=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40),
+    secret=st.sampled_from([SPEECH_KEY, "c0de1c0de1c0de1", "c0de2-c0de2-c0de2"]),
+    status=st.sampled_from([307, 400, 401, 404, 503]),
+    in_token_answer=st.booleans(),
+)
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_no_answer_that_repeats_a_secret_is_shown_or_logged(
+    endpoint: SpeechEndpoint,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    encoding: str,
+    before: str,
+    secret: str,
+    status: int,
+    in_token_answer: bool,
+) -> None:
+    caplog.clear()
+    caplog.set_level(logging.DEBUG)
+    body = ENCODINGS[encoding](f"{before} {secret} !")
+    headers = {"Location": "https://elsewhere.example/" + quote(body)} if status == 307 else {}
+    fault = Fault.status(status, body, headers)
+    endpoint.faults.append(fault.at("/sts/v1.0/issueToken") if in_token_answer else fault)
+    caller = Caller(
+        endpoint,
+        clock,
+        AZURE_SPEECH_AUTH="token" if in_token_answer else "key",
+        AZURE_SPEECH_QUERY="subscription-key=c0de1c0de1c0de1",
+        AZURE_SPEECH_ENDPOINT_ID="c0de2-c0de2-c0de2",
+    )
+    message = ""
+    try:
+        caller()
+    except (RequestRefused, Misconfigured) as error:
+        message = str(error)
+    assert f"answered {status}" in message + caplog.text
+    assert NOT_SHOWN in message + caplog.text
+    assert shown_run(secret, message + caplog.text) == ""
 
 
 @pytest.mark.parametrize(

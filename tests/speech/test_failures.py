@@ -9,14 +9,21 @@ import pytest
 from urllib3.exceptions import ProtocolError
 
 from tests.support.clock import FakeClock
+from tests.support.secrets import ENCODINGS, shown_run
+from tests.support.settings import SPEECH_KEY, app_settings
+from transcription.settings.app import Settings
+from transcription.settings.secrets import NOT_SHOWN, Secrets
 from transcription.speech.failures import (
     QUOTED,
     explanation,
     is_retryable,
     network_reason,
     retry_after,
+    secrets_of,
     without_secrets,
 )
+
+KEY = Secrets([SPEECH_KEY])
 
 
 @pytest.mark.parametrize("status", [202, 204, 408, 429, 500, 503])
@@ -55,21 +62,67 @@ def test_a_retry_after_that_names_no_time_ahead_is_ignored(clock: FakeClock, val
     ],
 )
 def test_an_explanation_is_the_errors_message_or_text_on_one_line(body: bytes, expected: str) -> None:
-    assert explanation(body) == expected
+    assert explanation(body, KEY) == expected
 
 
-def test_keys_and_tokens_are_masked_in_any_case() -> None:
+def test_a_byte_order_mark_is_not_quoted() -> None:
+    assert explanation("Access denied.".encode("utf-8-sig"), KEY) == "Access denied"
+    assert explanation("Access denied.".encode("utf-16-le"), KEY) == "Access denied"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_an_explanation_that_repeats_the_key_is_not_shown(encoding: str) -> None:
+    assert explanation(ENCODINGS[encoding](f"Denied for {SPEECH_KEY}."), KEY) == NOT_SHOWN
+
+
+@pytest.mark.parametrize("before", [0, 12, QUOTED - 40, QUOTED - 20, QUOTED - 5, QUOTED, QUOTED + 200, 5 * QUOTED])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_no_part_of_the_key_is_shown_wherever_it_is_cut_off(encoding: str, before: int) -> None:
+    said = explanation(ENCODINGS[encoding]("-" * before + SPEECH_KEY), KEY)
+    assert len(said) <= QUOTED
+    assert shown_run(SPEECH_KEY, said) == ""
+
+
+def test_keys_tokens_and_query_settings_are_secrets_of_a_request() -> None:
+    query = "subscription-key=c0de1c0de1c0de1&mode=custom"
+    speech = Settings.read(
+        app_settings(
+            AZURE_SPEECH_QUERY=query, AZURE_SPEECH_ENDPOINT_ID="c0de2-c0de2-c0de2", AZURE_SPEECH_KEY=SPEECH_KEY
+        )
+    ).speech
+    secrets = secrets_of(speech, {"Authorization": "Bearer c0de3.c0de3.c0de3"})
+    for secret in (SPEECH_KEY, "c0de1c0de1c0de1", "c0de2-c0de2-c0de2", "c0de3.c0de3.c0de3"):
+        assert explanation(f"no {secret} here".encode(), secrets) == NOT_SHOWN
+    assert explanation(b"Bearer mode is custom", secrets) == "Bearer mode is custom"
+
+
+def test_keys_and_tokens_are_masked_in_the_words_of_an_answer() -> None:
     assert without_secrets(b"key ABC, key abc", {"Ocp-Apim-Subscription-Key": "abc"}) == b"key ***, key ***"
     assert without_secrets(b"token t.k", {"Authorization": "Bearer t.k"}) == b"token ***"
     assert without_secrets(b"nothing to hide", {}) == b"nothing to hide"
+
+
+@pytest.mark.parametrize("encoding", ["JSON", "JSON in UTF-16", "JSON escapes", "UTF-8 with BOM"])
+def test_the_words_of_an_answer_are_masked_after_decoding(encoding: str) -> None:
+    body = ENCODINGS[encoding](f"Hello {SPEECH_KEY}")
+    assert b"Hello ***" in without_secrets(body, {"Ocp-Apim-Subscription-Key": SPEECH_KEY})
 
 
 def test_a_network_reason_is_the_innermost_cause() -> None:
     reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
     error = ProtocolError("Connection aborted.", reset)
     expected = "no answer from the Speech service (ConnectionResetError: Connection reset by peer)"
-    assert network_reason(error, {}) == expected
+    assert network_reason(error, KEY) == expected
 
 
-def test_a_network_reason_has_no_secret() -> None:
-    assert "(ValueError: bad line ***)" in network_reason(ValueError("bad line abc"), {"Authorization": "Bearer abc"})
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_network_reason_that_repeats_the_key_is_not_shown(encoding: str) -> None:
+    line = ENCODINGS[encoding](f"bad line {SPEECH_KEY}")
+    assert f"(ValueError: {NOT_SHOWN})" in network_reason(ValueError(str(line)), KEY)
+    if encoding != "full width":  # half of its bytes are control characters, which are not printed
+        assert f"(ValueError: {NOT_SHOWN})" in network_reason(ValueError(line.decode("latin-1")), KEY)
+
+
+def test_a_network_reason_has_no_query() -> None:
+    error = ValueError("Max retries exceeded with url: /speech/v1?language=en-US&code=a1b2 (Caused by x)")
+    assert "(ValueError: Max retries exceeded with url: /speech/v1?… (Caused by x))" in network_reason(error, KEY)

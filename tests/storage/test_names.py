@@ -97,7 +97,7 @@ def test_a_name_that_no_request_can_reach_is_ignored_without_a_request(
 
 @pytest.fixture
 def shared_access(app: App) -> Iterator[BlobServiceClient]:
-    """A connection that may reach every container, as a managed identity may."""
+    """Yield a connection that may reach every container, as a managed identity may."""
     signature = generate_account_sas(
         ACCOUNT,
         ACCOUNT_KEY,
@@ -114,7 +114,7 @@ def test_a_name_leads_to_no_other_container(app: App, shared_access: BlobService
     private.upload_blob("a.wav", RECORDING)
     name = f"x/../../{private.container_name}/a.wav"
     client = shared_access.get_blob_client(app.audio.container_name, name)
-    assert client.download_blob().readall() == RECORDING, "else this test proves nothing"
+    assert client.download_blob().readall() == RECORDING, "otherwise this test proves nothing"
     connection = f"BlobEndpoint={app.service.url};SharedAccessSignature={shared_access.url.partition('?')[2]}"
     app.run(name, AudioStorage=connection)
     assert (app.requests, app.documents(), list(private.list_blob_names())) == (0, [], ["a.wav"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pysubs2
 import pytest
-from azure.storage.blob import BlobClient
+from azure.storage.blob import BlobClient, ContentSettings
 
 from local.speech import Fault
 from tests.support.app import App
@@ -31,7 +31,7 @@ def content(app: App, name: str) -> str:
 
 
 def answer(text: str) -> Fault:
-    """Return an answer in which the endpoint hears `text`."""
+    """Return an answer in which the endpoint recognises `text`."""
     return Fault.document({"RecognitionStatus": "Success", "DisplayText": text, "Offset": 0, "Duration": 19_000_000})
 
 
@@ -134,7 +134,7 @@ def test_uploads_that_are_named_like_captions_keep_their_own_outputs(app: App) -
         assert content(app, f"{name}.txt") == f"I am {name}.\n"
 
 
-def test_no_two_outputs_have_one_name() -> None:
+def test_no_two_outputs_have_the_same_name() -> None:
     uploads = ["x", "x.vtt", "x.json", "x.vtt.json", "x.", ".vtt", "x..vtt", "folder/x", "folder/x.txt"]
     outputs = [output_name(upload, kind) for upload in uploads for kind in ("json", "vtt", "srt", "txt")]
     assert len(set(outputs)) == len(outputs)
@@ -180,7 +180,7 @@ def test_two_workers_on_the_same_upload_leave_the_captions_of_the_document(
     assert [content(app, f"a.wav.{kind}").splitlines()[-1] for kind in ("vtt", "srt", "txt")] == [text] * 3
 
 
-def test_many_workers_and_replacements_leave_one_contents_document_and_captions(app: App) -> None:
+def test_many_workers_and_replacements_leave_a_document_and_captions_of_the_same_content(app: App) -> None:
     etag = app.upload("a.wav", wav(murmur(0.5)))
     workers = []
     for number in range(1, 13):
@@ -249,3 +249,19 @@ def test_a_document_that_another_worker_wrote_after_the_lookup_is_not_overwritte
     for captions in ({"vtt": "ours"}, {}):
         assert not transcripts.write("a", ours, captions, looked_up)
     assert (json.loads(content(app, "a.json")), content(app, "a.vtt")) == (theirs, "theirs")
+
+
+def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
+    app: App, transcripts: Transcripts
+) -> None:
+    document = {"status": "Failed", "error": {"tryAgain": False}, "source": {"etag": "1"}, "gaps": []}
+    app.transcripts.upload_blob(
+        "a.json",
+        json.dumps(document),
+        metadata={"status": "Failed", "source_etag": "1"},
+        content_settings=ContentSettings(content_encoding="gzip"),
+    )
+    stored = transcripts.find("a")
+    assert (stored.final, stored.source_etag) == (True, "1")
+    transcripts.reassign("a", stored, "2")
+    assert transcripts.find("a").source_etag == "2"

@@ -1,11 +1,19 @@
 """The upload as a seekable file: the right bytes in any order, in few reads, and never of other content."""
 
+import gzip
 import io
+import os
 import random
+import subprocess
+import sys
 
 import pytest
+from azure.storage.blob import ContentSettings
 
+from local.tools import PROJECT
 from tests.support.app import App
+from tests.support.recordings import encode_as
+from tests.support.sound import murmur, wav
 from transcription.errors import UploadChanged, UploadReplaced
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import BLOCK_BYTES
@@ -78,3 +86,53 @@ def test_a_read_of_deleted_content_says_so(app: App, uploads: Uploads, upload: U
     app.audio.delete_blob("blob")
     with uploads.open(upload) as file, pytest.raises(UploadChanged):
         file.read(10)
+
+
+RUN = """
+import sys
+from transcription.job import for_this_process
+for_this_process().run(*sys.argv[1:])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+MOST_MEGABYTES = 250  # of the process; 90 without an upload
+UNPACKED = gzip.compress(bytes(1 << 20)) * 1500  # 1.5 MB that unpack to 1.5 GB, as 1,500 members
+
+
+def upload_labelled(app: App, name: str, content: bytes, encoding: str = "gzip") -> None:
+    app.audio.upload_blob(name, content, content_settings=ContentSettings(content_encoding=encoding))
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [(UNPACKED, "gzip"), (gzip.compress(UNPACKED), "gzip, gzip")],
+    ids=["packed once", "packed twice"],
+)
+def test_an_upload_that_unpacks_to_gigabytes_is_refused_in_little_memory(
+    app: App, content: bytes, encoding: str
+) -> None:
+    upload_labelled(app, "bomb.wav", content, encoding)
+    command = [sys.executable, "-c", RUN, app.audio.container_name, "bomb.wav"]
+    environ = {**os.environ, **app.environ}
+    done = subprocess.run(command, cwd=PROJECT, env=environ, capture_output=True, check=True, timeout=120)
+    assert int(done.stdout) / 1024 < MOST_MEGABYTES
+    assert app.document("bomb.wav")["error"]["code"] == "UnsupportedAudio"
+    assert app.requests == 0
+
+
+def test_a_gzipped_recording_is_refused_with_the_remedy(app: App) -> None:
+    upload_labelled(app, "a.wav", gzip.compress(wav(murmur(2.0))))
+    app.run("a.wav")
+    error = app.document("a.wav")["error"]
+    assert error["code"] == "UnsupportedAudio"
+    assert error["message"] == "The file is compressed with gzip. Upload the recording uncompressed."
+    assert app.requests == 0
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("name", ["plain.wav", "index at the end.m4a"])
+def test_a_wrong_label_of_compression_is_ignored(app: App, name: str, encoding: str) -> None:
+    content = wav(murmur(2.0)) if name == "plain.wav" else encode_as("m4a") + bytes(8)
+    upload_labelled(app, name, content, encoding)
+    app.run(name)
+    document = app.document(name)
+    assert (document["status"], document["text"]) == ("Succeeded", "Hello world.")

@@ -1,4 +1,4 @@
-"""An app under test: its storage, its endpoint, and a Job or a host between them."""
+"""An app under test: its storage, its endpoint, and a Job or a host that connects them."""
 
 import json
 import os
@@ -28,7 +28,7 @@ WAIT_SECONDS = 30
 
 
 def check_document(document: Any) -> None:
-    """Assert that a document is valid, by its schema and by what a schema cannot express."""
+    """Check a document against its schema, and against the rules that a schema cannot express."""
     DOCUMENT.validate(document)
     ends = 0.0
     for phrase in document["phrases"]:
@@ -37,7 +37,7 @@ def check_document(document: Any) -> None:
 
 
 class App:
-    """Real storage for uploads and documents, a real endpoint, and the Job between them."""
+    """Real storage for uploads and documents, a real endpoint, and the Job that connects them."""
 
     def __init__(
         self, service: BlobServiceClient, connection: str, endpoint: SpeechEndpoint, clock: FakeClock, tag: str
@@ -82,7 +82,7 @@ class App:
 
     @property
     def requests(self) -> int:
-        """Return the number of requests that the endpoint got."""
+        """Return the number of requests that the endpoint received."""
         return len(self.endpoint.received)
 
 

@@ -85,7 +85,7 @@ SCORES = {
 
 
 def nested(item: Any) -> Any:
-    """Return the answer as the Speech SDK has it, with scores in objects of their own."""
+    """Return the answer in the Speech SDK's shape, with scores in objects of their own."""
     if isinstance(item, list):
         return [nested(part) for part in item]
     if not isinstance(item, dict):

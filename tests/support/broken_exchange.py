@@ -9,24 +9,28 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tests.support.secrets import ENCODINGS
+
 BEFORE, DURING, AFTER = "before", "during", "after"
-IDLE_SECONDS = 20.0  # then a connection ends
+IDLE_SECONDS = 20.0  # after which an idle connection ends
 RECEIVE_BYTES = 64 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)  # closing then sends a reset
 _LENGTH = re.compile(rb"\r\ncontent-length:\s*(\d+)", re.IGNORECASE)
-_CREDENTIAL = re.compile(rb"^(ocp-apim-subscription-key|authorization):|[?&]sig=", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding:\s*chunked", re.IGNORECASE)
+_SECRETS = re.compile(
+    rb"\r\n(?:Ocp-Apim-Subscription-Key|Authorization): ([^\r]*)|(?<=[?&]sig=)([^& ]*)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class SocketFault:
-    """A fault of one exchange.
+    """A fault in one exchange.
 
     `when`: `before` the request's body, `during` it, or `after` it. After it, the fault replaces or cuts the answer.
     `method` and `skip` choose the exchange: the first of that method, after `skip` others of it.
     `seconds`: the length of a stall or a delay.
     `answer`: sent instead of the server's answer, by the kinds that need one.
-    `echo`: the answer's body repeats the request's head, with all secrets in it.
+    `echo`: the answer's body repeats the request's secrets in a random encoding, and then its head.
     """
 
     kind: str
@@ -102,12 +106,6 @@ class Side:
         return bool(data)
 
 
-def _credentials_first(head: bytes) -> bytes:
-    """Return the lines of a request's head, secrets first: errors are quoted from their beginning, and not far."""
-    lines = head.split(b"\r\n")
-    return b" ".join([*filter(_CREDENTIAL.search, lines), *lines])
-
-
 @dataclass
 class Exchange:
     """One request and its answer, with or without a fault."""
@@ -121,7 +119,7 @@ class Exchange:
     ended: bool = False
 
     def run(self) -> None:
-        """Pass the request and its answer on. Raises Gone if the connection has ended."""
+        """Forward the request and its answer. Raises Gone if the connection has ended."""
         self._break(BEFORE, b"")
         request = bytearray(self.head)
         for piece in self.client.body(self.head):
@@ -165,7 +163,7 @@ class Exchange:
         raise Gone
 
     def _drip(self, fault: SocketFault, answer: bytes) -> None:
-        """Send everything, slowly. The client gets all of it unless it gives up."""
+        """Send everything slowly. The client receives all of it unless it gives up."""
         if not answer:
             self.stopping.wait(fault.seconds / 2)
             return
@@ -188,7 +186,7 @@ class Exchange:
         by = self.random.choice((-20, -1, 1, 20))
         changed = _LENGTH.sub(lambda found: found[0].replace(found[1], b"%d" % max(0, int(found[1]) + by)), whole, 1)
         self.client.socket.sendall(changed)
-        if not answer or self.random.random() < 0.5:  # else the surplus precedes the next answer
+        if not answer or self.random.random() < 0.5:  # otherwise the surplus comes before the next answer
             raise Gone
         self.ended = True
 
@@ -208,11 +206,19 @@ class Exchange:
 
     def _answered(self, fault: SocketFault, answer: bytes) -> None:
         """Send another answer, and close at once or after the client has sent its request."""
-        body = b"You asked: " + _credentials_first(self.head) if fault.echo else b"no"
+        body = self._echo() if fault.echo else b"no"
         self.client.socket.sendall(fault.answer + b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         if self.random.random() < 0.5:
             self._drain(fault.seconds)
         raise Gone
+
+    def _echo(self) -> bytes:
+        """Return the secrets of the request's head in a random encoding, then the head as it is.
+
+        They come first, because an error's message quotes only the beginning.
+        """
+        secrets = " ".join((found[1] or found[2]).decode("latin-1") for found in _SECRETS.finditer(self.head))
+        return ENCODINGS[self.random.choice(sorted(ENCODINGS))](f"Denied: {secrets} ") + b"You asked: " + self.head
 
     def _send_part(self, answer: bytes) -> None:
         self.client.socket.sendall(answer[: self.random.randrange(len(answer))] if answer else b"")

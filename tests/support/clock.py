@@ -1,4 +1,4 @@
-"""A clock for tests, which never wait."""
+"""A clock for tests, so that none of them waits."""
 
 import threading
 from datetime import UTC, datetime, timedelta

@@ -18,7 +18,7 @@ from tests.support.broken_exchange import BEFORE, IDLE_SECONDS, Cut, Exchange, G
 
 
 class FaultProxy:
-    """A proxy as a context manager. `heads` are those of all requests; `met` counts the faults that took place."""
+    """A proxy as a context manager. `heads` are the heads of all requests; `met` counts the faults that took place."""
 
     def __init__(self, target: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         self.heads: list[bytes] = []
@@ -32,7 +32,7 @@ class FaultProxy:
         self._random = random.Random(7)
 
     def __enter__(self) -> Self:
-        self._held = socket.socket()  # keeps the port ours while we refuse; it never listens
+        self._held = socket.socket()  # holds the port while connections are refused; it never listens
         self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self._held.bind(("127.0.0.1", 0))
         self.port = int(self._held.getsockname()[1])
@@ -132,7 +132,7 @@ def _close_tls(connection: socket.socket) -> None:
 
 
 def _shut_down(connection: socket.socket) -> None:
-    """Shut the connection down without closing it. A thread that still reads from it could get a reused descriptor."""
+    """Shut the connection down without closing it. A thread that still reads could get a reused descriptor."""
     with suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 

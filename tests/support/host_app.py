@@ -114,17 +114,17 @@ class HostApp:
         return [what for recorded, what, _ in map(json.loads, lines) if recorded == kind]
 
     def was_called(self, times: int) -> bool:
-        """Tell whether the blob function was called that often."""
+        """Tell whether the blob function was called that many times."""
         return len(self.calls()) == times
 
     def spans(self) -> list[tuple[float, float]]:
-        """Return when each call began and ended."""
+        """Return the start and end time of each call."""
         calls = [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
         ends = {what: when for kind, what, when in calls if kind == "end"}
         return [(when, ends[what]) for kind, what, when in calls if kind == "begin"]
 
     def messages(self, queue: str) -> list[Any]:
-        """Return a queue's messages, decoded; none if there is no such queue."""
+        """Return a queue's messages, decoded, or an empty list if there is no such queue."""
         with self.queue(queue) as client:
             try:
                 return [json.loads(base64.b64decode(m.content)) for m in client.peek_messages(max_messages=32)]

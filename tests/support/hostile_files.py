@@ -1,4 +1,4 @@
-"""Files that are made to do harm: they refer to other files, or take far more memory or time than they have bytes."""
+"""Files made to do harm: they refer to other files, or need far more memory or time than their size suggests."""
 
 import struct
 from pathlib import Path
@@ -42,7 +42,7 @@ def mov_with_samples_in(target: Path) -> bytes:
 
 
 def _fragment(samples: int) -> bytes:
-    """Return an MP4 file whose first fragment declares so many samples, all of one size."""
+    """Return an MP4 file whose first fragment declares this many samples, all of one size."""
     content = encode_as("mp4 in fragments")
     position = content.index(b"trun") + 4
     return content[:position] + struct.pack(">III", 1, samples, 100) + content[position + 12 :]

@@ -31,6 +31,9 @@ class RepeatedMinute:
             for start in range(0, len(self._minute), BLOCK_BYTES):
                 yield self._minute[start : start + BLOCK_BYTES]
 
+    def exceeds(self, seconds: float) -> bool:
+        return (self.duration or 0.0) > seconds
+
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 

@@ -124,7 +124,7 @@ def mp4(
     tracks: int = 1,
     more: bytes = b"",
 ) -> bytes:
-    """Return an MP4 file made box by box, for what no muxer writes. All samples are in one chunk.
+    """Return an MP4 file made box by box, for files that no muxer writes. All samples are in one chunk.
 
     duration: of each sample, in units of the clock.
     references: the data references.

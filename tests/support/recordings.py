@@ -1,4 +1,4 @@
-"""One spoken sentence in every format that tests can make, and the checks of what decoding gives."""
+"""One spoken sentence in every format that tests can make, and checks of the decoded sound."""
 
 import io
 import time
@@ -73,7 +73,7 @@ FORMATS: dict[str, dict[str, Any]] = {
     "avi": {"container": "avi", "codec": "libmp3lame", "rate": 44100, "video": "mpeg4"},
     "flv": {"container": "flv", "codec": "libmp3lame", "rate": 44100},
 }
-TELEPHONE_FORMATS = {"amr": 0.75, "3gp": 0.75, "awb": 0.9}  # ending → similarity that the codec's loss leaves
+TELEPHONE_FORMATS = {"amr": 0.75, "3gp": 0.75, "awb": 0.9}  # extension → similarity after the codec's loss
 
 
 def encode_as(name: str, sound: Any = SPEECH) -> bytes:

@@ -6,7 +6,7 @@ SPEECH_KEY = "0123456789abcdef0123456789abcdef"
 
 
 def app_settings(**changes: str | None) -> dict[str, str]:
-    """Return the settings of an app that works, with `changes`. None removes a setting."""
+    """Return the settings of a working app, with `changes`. None removes a setting."""
     values: dict[str, str | None] = {
         "AudioStorage": "AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net",
         "AZURE_SPEECH_KEY": SPEECH_KEY,

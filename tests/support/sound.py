@@ -1,4 +1,4 @@
-"""Small recordings, made on the spot."""
+"""Small recordings that tests make as they run."""
 
 import math
 import struct
@@ -24,7 +24,7 @@ def wav(
     after: bytes = b"",
     claimed: int | None = None,
 ) -> bytes:
-    """Return a WAV file, if wanted an odd one: chunks `before` and `after` the audio, a wrong `claimed` size."""
+    """Return a WAV file, with optional oddities: chunks `before` and `after` the audio, a wrong `claimed` size."""
     width = channels * bits // 8
     layout = struct.pack("<HHIIHH", 0xFFFE if extensible else tag, channels, rate, rate * width, width, bits)
     if extensible:

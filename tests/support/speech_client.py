@@ -1,4 +1,4 @@
-"""A Speech client of one endpoint, with clips to send."""
+"""A Speech client for one endpoint, with clips to send."""
 
 from local.speech import SpeechEndpoint
 from tests.support.clock import FakeClock
@@ -16,7 +16,7 @@ MINUTE = as_wav(murmur(1.0) * 60)
 
 
 class Caller:
-    """Calls a client of one endpoint with the usage, budget and options of one recording."""
+    """Calls the client of one endpoint with the usage, budget and options of one recording."""
 
     def __init__(self, endpoint: SpeechEndpoint, clock: FakeClock, **changes: str | None) -> None:
         values = {"AZURE_SPEECH_ENDPOINT": endpoint.url, "AZURE_SPEECH_REGION": None, **changes}

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
-SPEECH_RMS = 2_000.0  # -24 dBFS; every phrase has this level, so noise levels can be relative to speech
+SPEECH_RMS = 2_000.0  # -24 dBFS; every phrase has this level, so that noise levels can be relative to speech
 
 MEDIA = Path(__file__).parent.parent / "media"
 
@@ -83,9 +83,9 @@ def compose(
 ) -> Recording:
     """Return a recording of phrases in random order, with pauses drawn from `pauses`, up to `length_seconds`.
 
-    A pause lasts from the end of a word to the start of the next. `noise` is a key of `NOISES`, and how many dB its RMS
-    is below that of the speech. With `speaker_step_db`, groups of four phrases alternate between full level and that
-    much less.
+    A pause lasts from the end of a word to the start of the next. `noise` is a key of `NOISES` and the dB by which its
+    RMS is below that of the speech. With `speaker_step_db`, groups of four phrases alternate between full level and
+    that much less.
     """
     rng = np.random.default_rng(seed)
     total = int(length_seconds * SAMPLE_RATE)
@@ -124,7 +124,7 @@ def without_words(kind: str, length_seconds: float, seed: int = 0) -> Recording:
 
 
 def with_sounds(recording: Recording, sound: Samples, every_pause_over: float) -> Recording:
-    """Return the recording with a sound, such as a cough, in the middle of every pause longer than that."""
+    """Return the recording with a sound, such as a cough, in the middle of every long pause."""
     signal = np.frombuffer(recording.pcm, "<i2").astype(np.float32)
     for (_, _, end), (_, start, _) in pairwise(recording.words):
         if start - end > every_pause_over:

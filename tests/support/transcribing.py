@@ -1,4 +1,4 @@
-"""Transcription of recordings by the real code, over HTTP. Only storage is left out, and decoding where PCM will do.
+"""Transcription of recordings by the real code, over HTTP. Storage is left out, and so is decoding where PCM is enough.
 
 `transcribe` is for recordings whose words are known: its endpoint knows them too, and stops at pauses. `Service` is for
 answers that a test dictates.
@@ -34,7 +34,7 @@ FOUR_CLIPS = PAUSE + (SPEECH + PAUSE) * 4
 
 @dataclass
 class Outcome:
-    """A transcript, and what the endpoint received for it."""
+    """A transcript, and the requests that the endpoint received for it."""
 
     transcript: Transcript
     usage: Usage
@@ -67,6 +67,9 @@ class Pcm:
     def blocks(self) -> Iterator[bytes]:
         yield from blocks(self.pcm)
 
+    def exceeds(self, seconds: float) -> bool:
+        return (self.duration or 0.0) > seconds and len(self.pcm) > seconds * BYTES_PER_SECOND
+
     def close(self) -> None:
         self.closed = True
 
@@ -77,7 +80,7 @@ def blocks(pcm: bytes, size: int = 65_536) -> Iterator[bytes]:
 
 
 def sent_seconds(received: Sequence[Received]) -> list[float]:
-    """Return how much audio each request had, sent as WAV."""
+    """Return the seconds of audio in each request, sent as WAV."""
     return [(len(request.audio) - WAV_HEADER_BYTES) / BYTES_PER_SECOND for request in received]
 
 
@@ -93,7 +96,7 @@ class Service:
         return _transcribe(recording, self.endpoint, Usage(), changes, Budget(self.clock, budget, "a.wav"))
 
     def answer_next(self, status: str, seconds: float, **more: Any) -> None:
-        """Answer the next request with that status. The answer covers so many seconds."""
+        """Answer the next request with `status`. The answer covers `seconds`."""
         ticks = round(seconds * 1e7)
         self.endpoint.faults.append(
             Fault.document({"RecognitionStatus": status, "Offset": 0, "Duration": ticks, **more})
@@ -105,9 +108,9 @@ class Service:
 
 
 def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = True, **settings: str) -> Outcome:
-    """Transcribe a recording of known words by a service that stops at pauses of `pause` seconds.
+    """Transcribe a recording of known words with a service that stops at pauses of `pause` seconds.
 
-    Without `word_times` an answer has nothing but text.
+    Without `word_times` an answer has only text.
     """
     if not word_times:
         settings["SPEECH_FORMAT"] = "simple"
@@ -117,12 +120,12 @@ def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = T
     return Outcome(transcript, usage, endpoint.received)
 
 
-def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint) -> Transcript:
+def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint, **changes: str) -> Transcript:
     """Decode and transcribe a file of any format."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     with closing(open_recording(file, size)) as opened:
-        return _transcribe(opened, endpoint, Usage(), {})
+        return _transcribe(opened, endpoint, Usage(), changes)
 
 
 def _transcribe(

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from local.speech import Word
 from tests.support.speech_corpus import SAMPLE_RATE, Recording
 
-EDGE_SECONDS = 0.03  # that a word may lack at the clip's edge; the true times of words are no more exact
-BROKEN = "~"  # marks a word of which the clip lacks a part
+EDGE_SECONDS = 0.03  # of a word that may be missing at the clip's edge; word times are no more exact than this
+BROKEN = "~"  # marks a word that the clip has only a part of
 LEAST_CORRELATION = 0.3  # normalised; coded copies have 0.9 and more, other speech less than 0.1
 DECIMATION = 8  # of the first search; ten minutes of speech then take 60 ms instead of a second
 

@@ -1,4 +1,4 @@
-"""Words: those of a text, and those that the endpoint under test hears in any clip."""
+"""The words of a text, and those that the endpoint under test recognises in any clip."""
 
 from local.speech import Word
 

@@ -55,7 +55,7 @@ def test_words_in_both_answers_are_kept_once(first: int, last: int, timed: bool)
 
 
 @pytest.mark.parametrize("timed", [True, False])
-def test_a_word_that_a_cut_has_broken_is_taken_from_the_other_answer(timed: bool) -> None:
+def test_a_word_that_a_cut_has_broken_comes_from_the_other_answer(timed: bool) -> None:
     earlier, later = spoken([*SENTENCE[:9], "an"], 0.0), spoken(["hose", *SENTENCE[6:]], 5 * 0.3)
     if not timed:
         earlier, later = untimed(earlier), untimed(later)

@@ -1,4 +1,4 @@
-"""The parts of a transcript: their times, and how they are moved and shortened."""
+"""The parts of a transcript, whose times can be shifted and clamped."""
 
 import threading
 

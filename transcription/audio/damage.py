@@ -30,11 +30,14 @@ class Damage:
         self.losses_in_a_row += 1
         self._run_seconds += seconds
 
-    def recover(self) -> None:
-        """Record that decoding succeeds again."""
+    def recover(self, pause: float = 0.0) -> None:
+        """Record that decoding succeeds again. `pause` is what the timestamps say was lost; 0 if they say nothing.
+
+        They are better than the packets' own seconds, which libav may have computed from a wrong byte rate.
+        """
         if self.ongoing:
             self._first_start = self._first_start if self._lost_seconds else self._run_start
-            self._lost_seconds += self._run_seconds
+            self._lost_seconds += pause or self._run_seconds
             self.losses_in_a_row = 0
 
     def stop(self, position: float, reason: str = "the file is damaged") -> None:

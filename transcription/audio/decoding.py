@@ -6,59 +6,72 @@ player would play what follows at that later time too.
 """
 
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import BinaryIO
 
 from av import AudioFrame, AudioStream, Packet
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from transcription.audio import asf, wav
 from transcription.audio.container import HINT, is_supported, open_stream
 from transcription.audio.damage import Damage
 from transcription.audio.guarded_file import GuardedFile
 from transcription.audio.mixing import Converter, silence
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from transcription.audio.timeline import Timeline
-from transcription.audio.wav import declared_seconds
 from transcription.errors import UnsupportedAudio
 
 MOST_LOSSES = 2_000  # packets in a row that cannot be decoded; about 40 s
 MOST_RESTARTS = 10  # of reading packets, where the container itself is damaged
 
-# Containers that declare a length to rely on. Others estimate it by the bit rate, or leave it to the recorder.
-STREAM_LENGTH_DECLARED = {"aiff", "caf", "flac", "mov", "w64"}
-FILE_LENGTH_DECLARED = {"asf", "avi", "flv", "matroska"}  # it is the audio's unless there is video
+# Containers that declare a length to rely on. For others, libav estimates it from the size and the bit rate, which the
+# header may give wrongly.
+STREAM_LENGTH_DECLARED = {"aiff", "caf", "flac", "mov"}
+FILE_LENGTH_DECLARED = {"flv", "matroska"}  # it is the audio's unless there is video
 
 STARTS_AT_ZERO = {"mov"}  # even if the first sound comes later; in other containers the clock may start anywhere
 ENDS_WITH_AUDIO = {"aac", "amr", "ogg"}  # nothing follows the last packet, so unread bytes mean damage
 MOST_UNREAD_BYTES = 80 << 10  # at the end of such a file; an OGG page has at most 64 KiB
 
 
-def open_media(file: BinaryIO, size: int) -> "DecodedRecording":
-    """Open a recording of any supported format. Errors from reading the file pass through unchanged.
-
-    Raises UnsupportedAudio if this is not such a recording.
-    """
-    return DecodedRecording(GuardedFile(file, size), size, declared_seconds(file, size))
-
-
 class DecodedRecording:
-    """A Recording that has to be decoded."""
+    """A Recording that has to be decoded. Errors from reading the file pass through unchanged.
 
-    def __init__(self, file: GuardedFile, size: int, wav_seconds: float | None) -> None:
-        self._file, self._size = file, size
-        self._container, self._stream = open_stream(file)
+    Raises UnsupportedAudio if the file is not a recording in a supported format.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._source, self._size = file, size
+        self._open()
+
+    def _open(self) -> None:
+        self._file = GuardedFile(self._source, self._size)
+        self._container, self._stream = open_stream(self._file)
         self._kind = self._container.format.name.split(",")[0]
         start = 0.0 if self._kind in STARTS_AT_ZERO else _seconds(self._container.start_time)
-        # A length that some containers only estimate, but good enough to recognise absurd timestamps.
-        estimated_length = None if file.fragmented else _seconds(self._container.duration)
+        # A length that libav may have estimated. That is good enough to recognise absurd timestamps.
+        estimated = None if self._file.fragmented else _seconds(self._container.duration)
         self.format = _description(self._container, self._stream)
-        self.duration = wav_seconds or self._declared_seconds(start or 0.0)
+        self._declared = self._declared_seconds(start or 0.0)
+        self.duration = self._declared or estimated
         self.damage: str | None = None
         self.gaps: tuple[tuple[float, float], ...] = ()
-        self._timeline = Timeline(start, estimated_length)
+        self._timeline = Timeline(start, estimated)
         self._damage = Damage()
         self._read_until = 0
         self._last_packet_corrupt = False
+
+    def exceeds(self, seconds: float) -> bool:
+        """Tell whether the samples last longer than this. See Recording."""
+        if (self.duration or 0.0) <= seconds:
+            return False
+        with closing(self.blocks()) as blocks:
+            for _ in blocks:
+                if self._timeline.emitted > seconds * SAMPLE_RATE:
+                    return True
+        self._open()  # from the beginning again, and only now: two indexes in memory would be too much
+        return False
 
     def close(self) -> None:
         self._container.close()
@@ -85,8 +98,8 @@ class DecodedRecording:
         elif self._ends_too_early():
             self._damage.stop(self._timeline.position)
         emitted = self._timeline.emitted
-        self.damage, self.gaps = self._damage.report(emitted / SAMPLE_RATE, self.duration)
-        if not emitted and (self.damage or self._damage.ongoing or self.duration):
+        self.damage, self.gaps = self._damage.report(emitted / SAMPLE_RATE, self._declared)
+        if not emitted and (self.damage or self._damage.ongoing or self._declared):
             raise UnsupportedAudio(f"The recording is damaged: nothing in it can be decoded. {HINT}")
 
     def _samples(self) -> Generator[bytes, None, None]:
@@ -105,7 +118,7 @@ class DecodedRecording:
             except (FFmpegError, ValueError):  # libav cannot convert what it decoded
                 self._damage.lose(self._timeline.position, seconds)
             else:
-                self._damage.recover()
+                self._damage.recover(pause)
             self._timeline.advance(pause + seconds)
         if converter:
             yield from converter.convert(None)
@@ -159,9 +172,15 @@ class DecodedRecording:
         if self._file.fragmented:
             return None
         stream = self._stream
+        if self._kind == "wav":
+            return wav.declared_seconds(self._source, self._size)
         audio_only = all(other.type == "audio" for other in self._container.streams)
+        if self._kind == "asf" and audio_only:
+            return asf.declared_seconds(self._source)
         tagged = self._kind == "mp3" and start > 0  # the encoder's tag holds both the padding and the length
-        if (self._kind in FILE_LENGTH_DECLARED and audio_only) or tagged:
+        # libav leaves the stream's length open where the file declares one, and estimates both where it does not.
+        file_declares = self._kind in FILE_LENGTH_DECLARED and stream.duration is None
+        if (file_declares and audio_only) or tagged:
             return _seconds(self._container.duration)
         if self._kind not in STREAM_LENGTH_DECLARED or not stream.duration or not stream.time_base:
             return None

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from transcription.audio.wav import open_wav
+from transcription.errors import UnsupportedAudio
+
+GZIP = b"\x1f\x8b\x08"  # the first bytes of what gzip has compressed
 
 
 class Recording(Protocol):
     """An opened recording.
 
     format: a description for the document, such as "mov,mp4 / aac, 44100 Hz, 2 channels".
-    duration: the seconds that the file declares, or None. The file may lie, so nothing may depend on it.
+    duration: the seconds that the file declares or its size suggests, or None. A hint: the file may lie.
     damage: a description of what `blocks` could not decode, once it has ended; None if it decoded everything.
     gaps: the same as (start, duration) in seconds. A duration of 0 means that nobody knows how much is missing.
     """
@@ -28,6 +31,13 @@ class Recording(Protocol):
         Raises UnsupportedAudio if nothing can be decoded.
         """
 
+    def exceeds(self, seconds: float) -> bool:
+        """Tell whether the samples last longer than this. Call it before `blocks`, which gives nothing after True.
+
+        Only what can be decoded counts. So if `duration` is over the limit, the file is decoded up to the limit, which
+        takes about 8 s of CPU time for two hours of AAC or FLAC. Returns False if `duration` is lower or unknown.
+        """
+
     def close(self) -> None:
         """Release the decoder. The end of `blocks` does so too. The file stays open."""
 
@@ -38,8 +48,11 @@ def open_recording(file: BinaryIO, size: int) -> Recording:
     Errors from reading the file pass through unchanged.
     Raises UnsupportedAudio if there is no audio, or none in a supported format.
     """
+    file.seek(0)
+    if file.read(len(GZIP)) == GZIP:
+        raise UnsupportedAudio("The file is compressed with gzip. Upload the recording uncompressed.")
     if wav := open_wav(file, size):
         return wav
-    from transcription.audio.decoding import open_media  # 50 to 200 ms that plain WAV does not need
+    from transcription.audio.decoding import DecodedRecording  # 50 to 200 ms that plain WAV does not need
 
-    return open_media(file, size)
+    return DecodedRecording(file, size)

@@ -17,7 +17,6 @@ LONGEST_FORMAT_CHUNK = 1024  # bytes that are read of one; real ones have at mos
 MOST_CHUNKS = 100  # before the audio; recorders write a handful
 OPEN_SIZE = 0x7FF0_0000  # bytes; streaming recorders declare this much or more because they cannot know the size
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE  # format tags
-CONSTANT_RATE = {PCM, FLOAT, A_LAW, MU_LAW}
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,18 @@ class _Format:
     tag: int
     channels: int
     rate: int
-    byte_rate: int
     bits: int
 
     @property
     def needs_no_decoding(self) -> bool:
         return (self.tag, self.channels, self.rate, self.bits) == (PCM, 1, SAMPLE_RATE, 8 * SAMPLE_BYTES)
+
+    @property
+    def byte_rate(self) -> int:
+        """Return the bytes of a second, or 0 if it varies. The header's own number may be wrong: no decoder uses it."""
+        if self.tag in (PCM, FLOAT):
+            return self.rate * self.channels * ((self.bits + 7) // 8)
+        return self.rate * self.channels if self.tag in (A_LAW, MU_LAW) else 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,9 @@ class WavRecording:
             remaining -= len(block)
             yield block
 
+    def exceeds(self, seconds: float) -> bool:
+        return self._size > seconds * BYTES_PER_SECOND
+
     def close(self) -> None:
         """Do nothing: there is no decoder, and the file is the caller's."""
 
@@ -87,9 +95,7 @@ def declared_seconds(file: BinaryIO, size: int) -> float | None:
     audio = _find_audio(file, size)
     if not audio or audio.declared_size is None:
         return None
-    if audio.format.tag not in CONSTANT_RATE or not audio.format.byte_rate:
-        return None
-    return audio.declared_size / audio.format.byte_rate
+    return audio.declared_size / audio.format.byte_rate if audio.format.byte_rate else None
 
 
 def _find_audio(file: BinaryIO, size: int) -> _Audio | None:
@@ -124,7 +130,7 @@ def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
 def _parse_format(chunk: bytes) -> _Format | None:
     if len(chunk) < 16:
         return None
-    tag, channels, rate, byte_rate, _, bits = struct.unpack("<HHIIHH", chunk[:16])
+    tag, channels, rate, bits = struct.unpack("<HHI6xH", chunk[:16])
     if tag == EXTENSIBLE and len(chunk) >= 26:
         (tag,) = struct.unpack("<H", chunk[24:26])  # the first field of the GUID that replaces the tag
-    return _Format(tag, channels, rate, byte_rate, bits)
+    return _Format(tag, channels, rate, bits)

@@ -13,8 +13,8 @@ class Clip:
     """A stretch of the recording, 16 kHz mono s16le. Positions are samples of the recording.
 
     voiced: the stretches that may be speech and that an answer to this clip has to cover. Sound that two clips share is
-    divided in its middle, because up to there each of them has whole words.
-    overlap: samples at its start that the clip before holds too; 0 unless it was cut in running speech.
+    divided in the middle, because up to there each of them has whole words.
+    overlap: samples at its start that the previous clip holds too; 0 unless the cut was in running speech.
     """
 
     start: int
@@ -31,16 +31,16 @@ class Clip:
         return len(self.pcm) / SAMPLE_BYTES / SAMPLE_RATE
 
     def between(self, start: int, end: int) -> "Clip":
-        """Return the part between two samples of the recording."""
+        """Return the part of the clip between two samples of the recording."""
         pcm = self.pcm[(start - self.start) * SAMPLE_BYTES : (end - self.start) * SAMPLE_BYTES]
         return Clip(start, pcm, clipped(self.voiced, start, end))
 
 
 def clipped(stretches: Iterable[Stretch], start: int, end: int) -> tuple[Stretch, ...]:
-    """Return what lies between two samples of the recording."""
+    """Return the parts of the stretches between two samples of the recording."""
     return tuple((max(first, start), min(last, end)) for first, last in stretches if last > start and first < end)
 
 
 def total_length(stretches: Iterable[Stretch]) -> int:
-    """Return how many samples the stretches have together."""
+    """Return the number of samples in all stretches."""
     return sum(end - start for start, end in stretches)

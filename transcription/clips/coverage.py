@@ -1,7 +1,7 @@
-"""Compares an answer with its clip: is there speech that it leaves out, and which clips are sent again?
+"""Compares an answer with its clip, to find speech that it leaves out and the clips to resend.
 
-The service says `Success` even where it stopped at a pause. Only the end of what it recognised shows that. Sound behind
-that end that may be speech is sent again, as long as every answer gets further than the one before.
+The service says `Success` even where it stopped at a pause. Only the end of the recognised audio shows that. Possible
+speech after that end is resent, as long as every answer gets further than the one before.
 """
 
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from transcription.audio.pcm import SAMPLE_RATE
 from transcription.clips.clip import Clip, Stretch, clipped, total_length
 from transcription.clips.cutting import CUTTING_DEFAULTS
 
-TAIL_SECONDS = 0.3  # shorter sound right after the last word belongs to it: an echo, a breath, or it ended early
-MIN_SPEECH_SECONDS = 0.15  # less sound behind a silence is a click: the shortest words (a, I, it) last longer
-MIN_PROGRESS_SECONDS = 0.3  # with less, the same again would give the same; so a clip is sent 200 times at most
-MIN_SILENCE_SECONDS = 0.35  # shorter silence may lie within a word, so nothing is cut there
-SAME_SILENCE_SHARE = 0.75  # of the silence that stopped the service: it might have stopped at one that much shorter
+TAIL_SECONDS = 0.3  # shorter sound right after the last word belongs to it: an echo, a breath, or the word's end
+MIN_SPEECH_SECONDS = 0.15  # less sound after a silence is a click: the shortest words (a, I, it) last longer
+MIN_PROGRESS_SECONDS = 0.3  # with less, resending would change nothing; so a clip is sent 200 times at most
+MIN_SILENCE_SECONDS = 0.35  # shorter silence may be within a word, so nothing is cut there
+SAME_SILENCE_SHARE = 0.75  # of the silence that stopped the service; one that much shorter might stop it too
 
 
 class Coverage(NamedTuple):
-    """The sound that an answer leaves out of its clip, and the clips to send again.
+    """The sound that an answer leaves out of its clip, and the clips to resend.
 
-    uncovered: the stretches that may be speech and that the answer does not cover; none where all is well.
-    resend: the clips that hold them, each from just before its sound; none where the answer got nowhere. Together they
-    are shorter than the clip by `MIN_PROGRESS_SECONDS`, so resending comes to an end.
+    uncovered: the stretches that may be speech and that the answer does not cover; empty if it covers all of them.
+    resend: the clips that hold them, each from just before its sound; empty if the answer got nowhere. Together they
+    are shorter than the clip by `MIN_PROGRESS_SECONDS`, so resending ends.
     """
 
     uncovered: tuple[Stretch, ...]
@@ -44,7 +44,7 @@ def measure_coverage(clip: Clip, answer_end: int, words_end: int | None = None) 
 
 
 def _covered_end(clip: Clip, answer_end: int, words_end: int | None) -> int:
-    """Return the end of what is covered. An answer may end in the middle of a word that its text leaves out."""
+    """Return the end of the covered audio. An answer may end in the middle of a word that its text leaves out."""
     if words_end is None or words_end >= answer_end:
         return answer_end
     sound_starts = [start for start, end in clip.voiced if start <= answer_end < end]
@@ -62,8 +62,8 @@ def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...
     """Yield clips that hold the uncovered sound. Yields none if the answer got nowhere.
 
     A service that stopped at a silence will also stop at the next one of that length. So the clips are cut at all of
-    them; else everything behind each silence would be sent once more. Where the service stopped within sound, the first
-    clip begins where its words end: it knows that better than any measure of loudness.
+    them; otherwise everything after each silence would be sent once more. Where the service stopped within sound, the
+    first clip begins where its words end: the service knows that better than any measure of loudness.
     """
     if not uncovered:
         return
@@ -82,7 +82,7 @@ def _clips_to_resend(clip: Clip, covered_end: int, uncovered: tuple[Stretch, ...
 
 
 def _split_at_silences(stretches: tuple[Stretch, ...], silence: float) -> Iterator[tuple[Stretch, ...]]:
-    """Yield groups of stretches. Between two groups there is silence of at least that many samples."""
+    """Yield groups of stretches. Between two groups there are at least `silence` samples of silence."""
     group = [stretches[0]]
     for stretch in stretches[1:]:
         if stretch[0] - group[-1][1] >= silence:

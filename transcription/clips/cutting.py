@@ -1,9 +1,8 @@
-"""PCM → clips that end in pauses, none over the service's limit.
+"""Cuts PCM into clips that end in pauses and stay below the service's limit.
 
 The service takes 60 s. It is reported to stop at the first pause of about a second, with `Success` and without a word
-of what follows. So no clip holds such a pause, and cuts are made where nobody speaks. Where somebody speaks all the
-time, two clips share a little sound, so that each word is whole in one of them. `joining` then drops the words that
-both have.
+of the rest. So no clip holds such a pause, and cuts are made where nobody speaks. In speech without a pause, two clips
+share a little sound, so that each word is whole in one of them. `transcript.joining` then keeps each word once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,11 +46,11 @@ class CuttingOptions:
     search_seconds: float = 6.0  # without such silence, the cut is at the quietest point of the last few words
     quiet_seconds: float = 0.1  # length of the quietest point: about the gap between two words
     min_overlap_seconds: float = 1.5  # the least that the two clips share
-    max_overlap_seconds: float = 3.0  # the most: four words and more, so that one of them is recognised alike in both
+    max_overlap_seconds: float = 3.0  # the most: at least four words, so that one of them is recognised alike in both
 
     # Very short sound.
     min_sound_seconds: float = 0.1  # less between two pauses is a click; the shortest words (a, I, it) have 0.15 s
-    short_recording_seconds: float = 2.0  # it may be one word, with nothing to tell it from noise: it is sent whole
+    short_recording_seconds: float = 2.0  # may be one word, with nothing to tell it from noise, so it is sent whole
 
     @property
     def max_clip_frames(self) -> int:
@@ -86,9 +85,10 @@ CUTTING_DEFAULTS = CuttingOptions()
 
 
 def cut(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> Iterator[Clip]:
-    """Yield clips in order, each as soon as it can be decided: some 20 s of audio after its end.
+    """Yield clips in order, each as soon as its end is decided: about 20 s of audio later.
 
-    `blocks` is 16 kHz mono s16le, in blocks of any size. No clip has long silence. Holds a clip and half a minute.
+    `blocks` is 16 kHz mono s16le, in blocks of any size. No clip has long silence. Holds a clip and half a minute of
+    audio.
     """
     pending = _PendingAudio(options)
     for activity in detect_activity(blocks, options.vad):
@@ -99,9 +99,9 @@ def cut(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> 
 
 @dataclass(frozen=True)
 class _Utterance:
-    """A stretch of sound without a pause in it, and the silence behind it, in frames.
+    """A stretch of sound without a pause in it, and the silence after it, in frames.
 
-    It has not `ended` where it may go on with the audio that is still to come.
+    `ended` is False while the audio still to come may continue it.
     """
 
     first: int
@@ -112,7 +112,10 @@ class _Utterance:
 
 @dataclass(frozen=True)
 class _CutPoint:
-    """The end of a clip and the start of the next one, in frames. Its answer has to cover sound up to `voiced_end`."""
+    """The end of a clip and the start of the next one, in frames.
+
+    The clip's answer has to cover the sound up to `voiced_end`.
+    """
 
     end: int
     next_start: int
@@ -124,7 +127,7 @@ class _CutPoint:
 
 
 class _PendingAudio:
-    """The audio that is in no clip yet. Frames are counted from its own start, which moves on with every clip."""
+    """The audio that is in no clip yet. Frames are counted from its start, which moves on with every clip."""
 
     def __init__(self, options: CuttingOptions) -> None:
         self._options = options
@@ -140,7 +143,7 @@ class _PendingAudio:
         self._level = np.concatenate((self._level, activity.level))
 
     def clips(self, more: bool) -> Iterator[Clip]:
-        """Take off the clips that can be decided. `more` tells whether more audio may follow."""
+        """Yield the clips whose ends are decided, and remove them. `more` tells whether more audio may follow."""
         options = self._options
         if not more and self._is_short_recording():
             yield self._take_all()
@@ -183,7 +186,7 @@ class _PendingAudio:
         return begin, min(end, len(self._active))
 
     def _cut_running_speech(self, begin: int) -> _CutPoint:
-        """Cut in the longest silence between words, else at the quietest point, with some sound in both clips."""
+        """Cut in the longest silence between words, or else at the quietest point, with some sound in both clips."""
         options = self._options
         earliest, latest = begin + options.min_fill_frames, begin + options.max_clip_frames
         silences = [
@@ -202,11 +205,11 @@ class _PendingAudio:
         return _CutPoint(end, next_start, (next_start + end) // 2)
 
     def _take(self, begin: int, cut_point: _CutPoint) -> Clip:
-        """Take off a clip that begins at the frame `begin`."""
+        """Remove and return a clip that begins at the frame `begin`."""
         pcm = bytes(self._pcm[begin * FRAME_BYTES : cut_point.end * FRAME_BYTES])
         start = self._start + begin * FRAME_SAMPLES
         end = start + len(pcm) // SAMPLE_BYTES
-        voiced_begin = begin + self._overlap // 2  # up to there the clip before has to cover the sound
+        voiced_begin = begin + self._overlap // 2  # up to here the previous clip has to cover the sound
         voiced = self._voiced(voiced_begin, cut_point.voiced_end, end)
         clip = Clip(start, pcm, voiced, self._overlap * FRAME_SAMPLES)
         self._drop(cut_point.next_start)

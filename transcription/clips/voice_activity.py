@@ -1,9 +1,9 @@
 """Voice activity detection (VAD): which parts of a recording may be speech.
 
 It errs to one side on purpose. What it calls silence is never sent, so words in it would be lost. What it calls sound
-only costs. A fixed threshold fails on real recordings. So do the detectors at hand: those of webrtcvad and pocketsphinx
+only costs money. A fixed threshold fails on real recordings. So do the detectors of webrtcvad and pocketsphinx, which
 found 0 to 11 of 25 pauses under white noise. What works is energy above a noise floor that follows the recording. It is
-measured in three bands, because noise seldom covers all of them alike: hum leaves the upper ones free, hiss the lower.
+measured in three bands, because noise seldom covers all alike: hum leaves the upper ones free, hiss the lower.
 """
 
 from collections.abc import Iterable, Iterator
@@ -38,13 +38,13 @@ class VadOptions:
 
     # The noise floor: the highest level that lasts.
     plateau_seconds: float = 3.0  # longer sound that never falls is noise: speech stops between words or in consonants
-    min_floor_db: float = 0.0  # a level as faint as rounding is silence, next to digital silence too
+    min_floor_db: float = 0.0  # a level as faint as rounding noise is silence, even next to digital silence
 
     # The threshold above the floor, from how far the noise itself rises in the calmest stretches.
     calm_seconds: float = 0.4  # length of these stretches
     calm_percent: int = 5  # percentile of all stretches that counts as calm
     calm_factor: float = 2.0  # peaks of the noise, relative to calm stretches: 1.3 for hiss, 2 for many voices at once
-    max_calm_db: float = 9.0  # livelier stretches are likely to be speech, and then nothing is known of the noise
+    max_calm_db: float = 9.0  # livelier stretches are likely to be speech, which says nothing about the noise
     min_threshold_db: float = 6.0  # steady noise rises 3 dB; vowels pass 6 dB in speech 10 dB louder than the noise
     max_threshold_db: float = 12.0  # with more, speech only 10 dB louder than the noise would be lost
     max_threshold_share: float = 0.45  # of the distance from the floor to loud speech
@@ -183,7 +183,7 @@ def _decide(before: _Neighbour, block: _Measured, after: _Neighbour, options: Va
 
 
 def _active(bands: Levels, level: Levels, options: VadOptions) -> Flags:
-    """Return the frames with sound in any band, so that hiss does not hide vowels nor hum consonants."""
+    """Return the frames with sound in any band, so that hiss hides no vowels and hum no consonants."""
     above_floor = bands - _noise_floor(bands, options)
     evidence = (above_floor - _threshold(above_floor, options)).max(axis=0)
     evidence = np.minimum(evidence, level - (_percentile(level, options.loud_percent) - options.range_db))

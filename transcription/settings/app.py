@@ -8,15 +8,14 @@ There are three objects because they are needed at different times. `TriggerSett
 not fail. `StorageSettings` is enough to write a document that says what is wrong. `Settings` does the work.
 """
 
-import base64
 import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl
 
 from transcription import locales
 from transcription.errors import Misconfigured
+from transcription.settings.confidential import account_url, connection_string, extra_query, speech_key
 from transcription.settings.endpoint import Endpoint
 from transcription.settings.reader import SettingsReader
 
@@ -28,15 +27,6 @@ EVENT_GRID, CONTAINER_SCAN = "EventGrid", "LogsAndContainerScan"
 PROFANITY = ("masked", "removed", "raw")
 DOCUMENT_FORMATS = ("json", "vtt", "srt", "txt")
 
-# Query parameters that AZURE_SPEECH_QUERY must not contain, and what sets them.
-_RESERVED_PARAMETERS = {
-    "language": "SPEECH_LANGUAGE sets",
-    "format": "SPEECH_FORMAT sets",
-    "profanity": "SPEECH_PROFANITY sets",
-    "cid": "AZURE_SPEECH_ENDPOINT_ID sets",
-    "wordleveltimestamps": "SPEECH_WORD_TIMES sets",
-    "x-connectionid": "is different in each request",
-}
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 
 log = logging.getLogger(__name__)
@@ -68,8 +58,8 @@ class StorageSettings:
     audio_container: str
     transcript_container: str
     connection_string: str | None = field(repr=False)
-    account_url: str | None
-    client_id: str | None
+    account_url: str | None = field(repr=False)
+    client_id: str | None = field(repr=False)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "StorageSettings":
@@ -90,8 +80,8 @@ class SpeechSettings:
     endpoint: Endpoint
     key: str = field(repr=False)
     auth: str
-    model_id: str | None
-    extra_query: tuple[tuple[str, str], ...]
+    model_id: str | None = field(repr=False)
+    extra_query: tuple[tuple[str, str], ...] = field(repr=False)
     language: str
     profanity: str
     detailed: bool
@@ -151,27 +141,26 @@ def _read_storage(reader: SettingsReader) -> StorageSettings:
         expected = "a container other than AUDIO_CONTAINER, or every transcript would count as an upload"
         reader.wrong("TRANSCRIPT_CONTAINER", expected, transcripts)
     connection = reader.text("AudioStorage")
-    account_url = reader.parsed("AudioStorage__blobServiceUri", _account_url, None)
+    url = reader.confidential("AudioStorage__blobServiceUri", account_url, None)
     if connection is None and reader.text("AudioStorage__blobServiceUri") is None:
         reader.wrong("AudioStorage", "a storage connection string, or set AudioStorage__blobServiceUri instead")
-    reader.parsed("AudioStorage", _connection_string, "", secret=True)
-    if connection is None and account_url and reader.text("AudioStorage__queueServiceUri") is None:
+    reader.confidential("AudioStorage", connection_string, "")
+    if connection is None and url and reader.text("AudioStorage__queueServiceUri") is None:
         reader.wrong(
             "AudioStorage__queueServiceUri", "the account's queue URL, which the trigger needs as well as the blob URL"
         )
-    return StorageSettings(audio, transcripts, connection, account_url, reader.text("AudioStorage__clientId"))
+    return StorageSettings(audio, transcripts, connection, url, reader.text("AudioStorage__clientId"))
 
 
 def _read_speech(reader: SettingsReader) -> SpeechSettings:
-    key = reader.text("AZURE_SPEECH_KEY")
-    if key is None:
+    if reader.text("AZURE_SPEECH_KEY") is None:
         reader.wrong("AZURE_SPEECH_KEY", "key 1 or key 2 of the Speech resource")
     return SpeechSettings(
         endpoint=_read_endpoint(reader),
-        key=reader.parsed("AZURE_SPEECH_KEY", _header_safe, key or "", secret=True),
+        key=reader.confidential("AZURE_SPEECH_KEY", speech_key, ""),
         auth=reader.choice("AZURE_SPEECH_AUTH", "key", ("key", "token")),
         model_id=reader.text("AZURE_SPEECH_ENDPOINT_ID"),
-        extra_query=reader.parsed("AZURE_SPEECH_QUERY", _extra_query, ()),
+        extra_query=reader.confidential("AZURE_SPEECH_QUERY", extra_query, ()),
         language=reader.parsed("SPEECH_LANGUAGE", _locale, "en-US"),
         profanity=reader.choice("SPEECH_PROFANITY", "masked", PROFANITY),
         detailed=reader.choice("SPEECH_FORMAT", "detailed", ("simple", "detailed")) == "detailed",
@@ -185,19 +174,12 @@ def _read_endpoint(reader: SettingsReader) -> Endpoint:
     """Return the endpoint if it is set, else the region's. If neither is set, the error names both."""
     unknown = Endpoint("", "", "")
     if reader.text("AZURE_SPEECH_ENDPOINT"):
-        return reader.parsed("AZURE_SPEECH_ENDPOINT", Endpoint.of_address, unknown)
+        return reader.confidential("AZURE_SPEECH_ENDPOINT", Endpoint.of_address, unknown)
     if reader.text("AZURE_SPEECH_REGION"):
-        return reader.parsed("AZURE_SPEECH_REGION", Endpoint.of_region, unknown)
+        return reader.confidential("AZURE_SPEECH_REGION", Endpoint.of_region, unknown)
     expected = "the Speech resource's region, such as westeurope, or set AZURE_SPEECH_ENDPOINT instead"
     reader.wrong("AZURE_SPEECH_REGION", expected)
     return unknown
-
-
-def _header_safe(value: str) -> str:
-    """Return the key if a header can hold it. A line break that was pasted along would end the header."""
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("the key as the portal shows it, without spaces or line breaks in it")
-    return value
 
 
 def _container_name(value: str) -> str:
@@ -206,41 +188,7 @@ def _container_name(value: str) -> str:
     return value
 
 
-def _connection_string(value: str) -> str:
-    """Return the value if the SDK would accept it. The SDK itself would only fail later, with each upload."""
-    from azure.core.utils import parse_connection_string  # 25 ms that an app with a managed identity does not need
-
-    if value.startswith("UseDevelopmentStorage"):
-        raise ValueError("Azurite's whole connection string, as the Python SDK does not know the short one")
-    try:
-        parts = parse_connection_string(value)
-        base64.b64decode(parts.get("accountkey", ""), validate=True)
-    except ValueError:
-        parts = {}
-    secret = parts.get("accountkey") or parts.get("sharedaccesssignature")
-    if not secret or not (parts.get("accountname") or parts.get("blobendpoint")):
-        raise ValueError("a connection string as the portal shows it, or set AudioStorage__blobServiceUri instead")
-    return value
-
-
-def _account_url(value: str) -> str:
-    if not re.fullmatch(r"https://[^/?#@]+/?|http://(127\.0\.0\.1|localhost)[:/][^?#@]*", value):
-        raise ValueError("an https URL such as https://<account>.blob.core.windows.net")
-    return value
-
-
 def _locale(value: str) -> str:
     if not locales.well_formed(value):
         raise ValueError("a locale such as en-US")
     return locales.canonical(value) or value
-
-
-def _extra_query(value: str) -> tuple[tuple[str, str], ...]:
-    try:
-        pairs = tuple(parse_qsl(value, keep_blank_values=True, strict_parsing=True))
-    except ValueError:
-        raise ValueError("parameters such as name=value&name=value, percent-encoded") from None
-    for name, _ in pairs:
-        if reason := _RESERVED_PARAMETERS.get(name.casefold()):
-            raise ValueError(f"parameters other than {name}, which {reason}")
-    return pairs

@@ -7,14 +7,15 @@ their own. All of these are accepted, so nobody has to know which address is the
 
 import ipaddress
 import re
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+
+from transcription.settings.confidential import base_url, check_characters
 
 RECOGNITION_PATH = "/speech/recognition/conversation/cognitiveservices/v1"
 TOKEN_PATH = "/sts/v1.0/issueToken"  # noqa: S105  # a path
 
-_REGION = re.compile(r"[a-z][a-z0-9-]{2,40}")
-_HOST = re.compile(r"([a-z0-9_]([a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?|[0-9a-f:]+", re.IGNORECASE)
+# Letters, perhaps a number, and perhaps more letters, as in eastus2euap. A key is longer, or mixes digits and letters.
+_REGION = re.compile(r"(?=.{3,24}$)[a-z]+[0-9]{0,2}[a-z]*")
 # People paste these paths along with the base URL: recognition in any mode, and the token's.
 _KNOWN_PATHS = re.compile(r"/speech/recognition/\w+/cognitiveservices/v1$|/sts/v1\.0/issueToken$", re.IGNORECASE)
 
@@ -34,21 +35,27 @@ _CHINA = Cloud(".stt.speech.azure.cn", ".api.cognitive.azure.cn")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The endpoint's addresses. `base` is the one for messages; requests go to the two URLs."""
+    """The endpoint's addresses.
+
+    Messages and documents show `base`, which has no path: a gateway's path may hold a code. Requests go to the URLs.
+    """
 
     base: str
-    recognition_url: str
-    token_url: str
+    recognition_url: str = field(repr=False)
+    token_url: str = field(repr=False)
 
     @classmethod
     def of_region(cls, region: str, cloud: Cloud | None = None) -> "Endpoint":
         """Return the endpoint of a region's own hosts. `usgov…` and `china…` are in other clouds.
 
-        Raises ValueError if it is not a region's name. The text says what is expected.
+        Raises ValueError if it is not a region's name. The text follows the setting's name and never quotes the value.
         """
         name = region.strip().lower()
+        if "://" in name:
+            raise ValueError("is a URL. Set it to the region's short name, or set AZURE_SPEECH_ENDPOINT instead.")
+        check_characters(name)
         if not _REGION.fullmatch(name):
-            raise ValueError("the region's short name, such as westeurope")
+            raise ValueError("is not a region's short name. Set it to one such as westeurope.")
         cloud = cloud or (
             _US_GOVERNMENT if name.startswith("usgov") else _CHINA if name.startswith("china") else _PUBLIC
         )
@@ -59,36 +66,36 @@ class Endpoint:
     def of_address(cls, address: str) -> "Endpoint":
         """Return the endpoint of a base URL: regional, sovereign, the portal's, a custom domain or loopback.
 
-        Raises ValueError if it is not such a URL. The text says what is expected.
+        Raises ValueError if it is not such a URL. The text follows the setting's name and never quotes the value.
         """
-        scheme, host, origin, path = _parts(address)
+        url = base_url(address.strip(), "https://westeurope.stt.speech.microsoft.com")
+        host = (url.hostname or "").rstrip(".")
         loopback = _is_loopback(host)
-        if scheme != "https" and not (loopback and scheme == "http"):
-            raise ValueError("an https URL (plain http is allowed for loopback addresses only)")
+        if url.scheme != "https" and not (loopback and url.scheme == "http"):
+            raise ValueError("is not https. Use https: plain http is allowed for loopback addresses only.")
         for cloud in (_PUBLIC, _US_GOVERNMENT, _CHINA):
             for suffix in (cloud.speech, cloud.token):
                 if host.endswith(suffix):
-                    return cls.of_region(host.removesuffix(suffix), cloud)
-        base = origin + re.sub(r"/stt$", "/stt", _KNOWN_PATHS.sub("", path), flags=re.IGNORECASE)
-        recognition = base if loopback or base.endswith("/stt") else base + "/stt"
-        return cls(base, recognition + RECOGNITION_PATH, base.removesuffix("/stt") + TOKEN_PATH)
+                    return cls._of_regional_host(host.removesuffix(suffix), cloud)
+        base = f"{url.scheme}://" + (f"[{host}]" if ":" in host else host)
+        if url.port is not None:
+            base += f":{url.port}"
+        path = _KNOWN_PATHS.sub("", url.path.rstrip("/"))
+        prefix = base + re.sub(r"/stt$", "/stt", path, flags=re.IGNORECASE)
+        recognition = prefix if loopback or prefix.endswith("/stt") else prefix + "/stt"
+        return cls(base, recognition + RECOGNITION_PATH, prefix.removesuffix("/stt") + TOKEN_PATH)
+
+    @classmethod
+    def _of_regional_host(cls, region: str, cloud: Cloud) -> "Endpoint":
+        try:
+            return cls.of_region(region, cloud)
+        except ValueError:
+            raise ValueError("has a host that does not begin with a region's short name. Correct the region.") from None
 
 
-def _parts(address: str) -> tuple[str, str, str, str]:
-    """Return (scheme, host, origin, path) of a base URL.
-
-    Raises ValueError if it is not one. The text never quotes the address, which may hold a secret.
-    """
-    try:
-        url = urlsplit(address.strip())
-        host, port = (url.hostname or "").rstrip("."), url.port
-    except ValueError:
-        host, url, port = "", urlsplit(""), None
-    if not _HOST.fullmatch(host) or url.username is not None or url.query or url.fragment:
-        raise ValueError("a base URL without user and query, such as https://westeurope.stt.speech.microsoft.com")
-    shown = f"[{host}]" if ":" in host else host
-    origin = f"{url.scheme}://{shown}" + (f":{port}" if port is not None else "")
-    return url.scheme, host, origin, url.path.rstrip("/")
+def origin(url: str) -> str:
+    """Return the scheme, host and port of a URL, which messages may show."""
+    return "/".join(url.split("/", 3)[:3])
 
 
 def _is_loopback(host: str) -> bool:

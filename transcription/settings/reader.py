@@ -11,11 +11,10 @@ from transcription.errors import Misconfigured
 
 T = TypeVar("T")
 
-LONGEST_SHOWN = 100  # characters of a wrong value; longer ones are often secrets, and make messages hard to read
-
 _UNRESOLVED = "@Microsoft.KeyVault("
-# Keys, tokens and connection strings have long runs of these characters. Other settings do not.
-_SECRET_LOOKING = re.compile(r"[A-Za-z0-9+/=_-]{28,}")
+_WORD = r"(?:[A-Z]?[a-z]+|[A-Z]+)"
+# Words, or up to five plain characters. Anything else may be a secret in the wrong place, or a piece of one.
+_HARMLESS = re.compile(rf"(?=.{{1,20}}$){_WORD}(?:[ ,_-]{_WORD})*|[A-Za-z0-9.,+-]{{1,5}}")
 
 
 class SettingsReader:
@@ -25,9 +24,9 @@ class SettingsReader:
         self._environ = environ
         self._problems: list[str] = []
 
-    def wrong(self, name: str, expected: str, value: str | None = None, *, secret: bool = False) -> None:
+    def wrong(self, name: str, expected: str, value: str | None = None) -> None:
         """Note that a setting is missing, or wrong if it has a `value`. `expected` follows "Set it to"."""
-        problem = "missing" if value is None else _hidden(value) if secret else _shown(value)
+        problem = "missing" if value is None else _described(value)
         self._problems.append(f"{name} is {problem}. Set it to {expected}.")
 
     def text(self, name: str) -> str | None:
@@ -40,19 +39,34 @@ class SettingsReader:
             )
         return value or None
 
-    def parsed(self, name: str, parse: Callable[[str], T], fallback: T, *, secret: bool = False) -> T:
-        """Return what `parse` makes of the value. The text of its ValueError says what is expected.
-
-        No message quotes the value of a `secret`.
-        """
-        value = self.text(name)
-        if value is None or value.startswith(_UNRESOLVED):
+    def parsed(self, name: str, parse: Callable[[str], T], fallback: T) -> T:
+        """Return what `parse` makes of the value. The text of its ValueError says what is expected."""
+        value = self._resolved(name)
+        if value is None:
             return fallback
         try:
             return parse(value)
         except ValueError as error:
-            self.wrong(name, str(error), value, secret=secret)
+            self.wrong(name, str(error), value)
             return fallback
+
+    def confidential(self, name: str, check: Callable[[str], T], fallback: T) -> T:
+        """Return what `check` makes of the value, which no message repeats.
+
+        The text of its ValueError follows the name. It says what is wrong and what to do, without the value.
+        """
+        value = self._resolved(name)
+        if value is None:
+            return fallback
+        try:
+            return check(value)
+        except ValueError as error:
+            self._problems.append(f"{name} {error}")
+            return fallback
+
+    def _resolved(self, name: str) -> str | None:
+        value = self.text(name)
+        return None if value is None or value.startswith(_UNRESOLVED) else value
 
     def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
         return self.choices(name, (default,), allowed, at_most=1)[0]
@@ -98,12 +112,6 @@ class SettingsReader:
             raise Misconfigured("App settings are wrong. " + " ".join(dict.fromkeys(self._problems)))
 
 
-def _shown(value: str) -> str:
-    """Return the value as an error may quote it. A value that may be a secret in the wrong place is not quoted."""
-    if len(value) > LONGEST_SHOWN or _SECRET_LOOKING.search(value) or "@" in value:
-        return _hidden(value)
-    return repr(value)
-
-
-def _hidden(value: str) -> str:
-    return f"wrong ({len(value)} characters, hidden because they may be a secret)"
+def _described(value: str) -> str:
+    """Return the value as an error may quote it, or only its length if it may be a secret."""
+    return repr(value) if _HARMLESS.fullmatch(value) else f"wrong ({len(value)} characters, not shown)"

@@ -1,4 +1,4 @@
-"""The service's JSON → an `Answer`.
+"""Parses the service's JSON into an `Answer`.
 
 Nothing in the JSON is trusted. An answer that was cut off, or that is something else altogether, is a retryable error
 and never an empty transcript. Sources: the API's reference ("Sample responses"), and what users report: times as
@@ -20,6 +20,7 @@ SUCCESS = "Success"
 NO_MATCH = "NoMatch"  # speech, but no words of the language
 INITIAL_SILENCE = "InitialSilenceTimeout"
 BABBLE = "BabbleTimeout"  # only noise
+ERROR = "Error"  # internal
 
 OMISSION = "Omission"  # a word of the reference text that was not spoken
 SCORES = {
@@ -43,7 +44,7 @@ class Answer:
     covered: float
 
     def clamped(self, seconds: float) -> "Answer":
-        """Return the same answer for a clip of `seconds`: all its times lie within the clip.
+        """Return the same answer with all times within a clip of `seconds`.
 
         Text without a duration lasts until its last word ends, or until the clip ends if it has no words.
         """
@@ -73,7 +74,9 @@ def parse(body: bytes) -> Answer:
         return Answer(status, phrase, offset + duration)
     if status in (NO_MATCH, INITIAL_SILENCE, BABBLE):
         return Answer(status, None, offset + duration)
-    raise Retryable(f"the service answered {status!r:.60}")
+    if status == ERROR:
+        raise Retryable("the service answered that it failed (RecognitionStatus Error)")
+    raise Retryable("the service answered with an unknown RecognitionStatus")  # not quoted: it may repeat the key
 
 
 def _phrase(answer: Json, offset: float, duration: float) -> Phrase | None:
@@ -114,7 +117,7 @@ def _pronunciation(best: Json, words: Sequence[Json]) -> Json | None:
 
 
 def _scored_word(word: Json) -> Json:
-    """Return one word with its scores, syllables and phonemes, as far as the service has them.
+    """Return one word with its scores, syllables and phonemes, as far as the service sends them.
 
     Omitted words have no times.
     """

@@ -7,24 +7,30 @@ body: no layer below retries.
 """
 
 import re
-import time
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, SSLError
-from urllib3.util import Timeout
+import requests
 
 from transcription.clock import Budget, Clock
 from transcription.errors import Misconfigured, RequestRefused, Retryable
 from transcription.settings.app import SpeechSettings
+from transcription.settings.endpoint import TOKEN_PATH, origin
 from transcription.speech import answers, pronunciation
 from transcription.speech.answers import Answer
 from transcription.speech.concurrency import FairLimiter
 from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.speech.encoding import Encoded
-from transcription.speech.failures import explanation, is_retryable, network_reason, retry_after, without_secrets
+from transcription.speech.exchanges import ExchangeFailed
+from transcription.speech.failures import (
+    explanation,
+    is_retryable,
+    network_reason,
+    retry_after,
+    secrets_of,
+    without_secrets,
+)
 from transcription.speech.retries import retry_within
 from transcription.speech.transport import Transport, in_chunks
 from transcription.transcript.model import Usage
@@ -33,8 +39,6 @@ CONNECT_SECONDS = 10.0  # to connect, and for the peer to accept each chunk
 SILENT_SECONDS = 90.0  # without a byte of the answer; the service takes less than a minute for a minute of audio
 LONGEST_EXCHANGE = 180.0  # seconds from the request to the end of the answer
 TOKEN_EXCHANGE = 15.0  # seconds; a token is small, and other threads wait for it
-READ_BYTES = 64 * 1024
-LONGEST_ANSWER = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
 
 _CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
 
@@ -50,11 +54,12 @@ class RecognitionOptions:
 
 @dataclass(frozen=True)
 class _Reply:
-    """A whole HTTP answer without our secrets. The `body` of a redirect is the address that it leads to."""
+    """A whole HTTP answer. `explanation` is what an answer other than 200 says, without our secrets."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    explanation: str
 
 
 class SpeechClient:
@@ -138,14 +143,14 @@ class SpeechClient:
     def _fetch_token(self) -> str:
         url = self._settings.endpoint.token_url
         reply = self._post(url, {KEY_HEADER: self._settings.key}, [], b"", TOKEN_EXCHANGE)
-        answered = f"{url} answered {reply.status}: {explanation(reply.body)}"
+        answered = f"{origin(url)}{TOKEN_PATH} answered {reply.status}: {reply.explanation}"
         if is_retryable(reply.status):
             raise Retryable(answered, retry_after(reply.headers, self._clock))
         if reply.status != 200:
             raise Misconfigured(f"The key was refused. {answered}. {_CHECK_KEY}")
         token = reply.body.strip()
         if not re.fullmatch(rb"[\x21-\x7e]+", token):
-            raise Retryable(f"{url} answered with something other than a token")
+            raise Retryable(f"{origin(url)}{TOKEN_PATH} answered with something other than a token")
         return token.decode()
 
     def _post(
@@ -156,27 +161,34 @@ class SpeechClient:
         body: Iterable[bytes] | bytes,
         seconds: float,
     ) -> _Reply:
-        """Send one request and return the whole reply.
+        """Send one request and return the whole reply, without our secrets.
 
         Raises Retryable if the network fails, or if the exchange takes longer than `seconds`.
         Raises Misconfigured if the certificate is not trusted, or if nothing can be sent to this address.
         Network errors hold the request, and so the key. Only their reason is passed on.
         """
-        deadline = time.monotonic() + seconds
-        connect, read = (max(0.1, min(limit, seconds)) for limit in (CONNECT_SECONDS, SILENT_SECONDS))
+        secrets = secrets_of(self._settings, headers)
+        timeout = (max(0.1, min(CONNECT_SECONDS, seconds)), max(0.1, min(SILENT_SECONDS, seconds)))
         try:
-            with self._transport.post(url, query, headers, body, Timeout(connect=connect, read=read)) as response:
-                is_redirect = 300 <= response.status < 400
-                location = response.headers.get("Location", "").encode()
-                content = location if is_redirect else _read_body(response, deadline)
-                return _Reply(response.status, response.headers, without_secrets(content, headers))
-        except SSLError as error:
+            reply = self._transport.post(url, query, headers, body, timeout, seconds)
+        except ExchangeFailed as error:
+            raise Retryable(str(error)) from None
+        except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 message = f"The certificate of {self.endpoint} is not trusted. Check AZURE_SPEECH_ENDPOINT."
                 raise Misconfigured(message) from None
-            raise Retryable(network_reason(error, headers)) from None
-        except HTTPError as error:
-            raise Retryable(network_reason(error, headers)) from None
+            raise Retryable(network_reason(error, secrets)) from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise Misconfigured(
+                f"No request can be made to {origin(url)}. Check the endpoint, or this machine's proxy settings"
+                f" ({type(error).__name__})."
+            ) from None
+        except requests.RequestException as error:
+            raise Retryable(network_reason(error, secrets)) from None
+        if reply.status == 200:
+            return _Reply(200, reply.headers, without_secrets(reply.body, headers), "")
+        content = reply.headers.get("Location", "").encode() if 300 <= reply.status < 400 else reply.body
+        return _Reply(reply.status, reply.headers, content, explanation(content, secrets))
 
     def _raise_for_status(self, reply: _Reply) -> None:
         """Raise the error that fits the status, unless it is 200.
@@ -190,7 +202,7 @@ class SpeechClient:
             return
         is_redirect = 300 <= status < 400
         separator = ", a redirect to " if is_redirect else ": "
-        answered = f"{self.endpoint} answered {status}{separator}{explanation(reply.body)}"
+        answered = f"{self.endpoint} answered {status}{separator}{reply.explanation}"
         if is_retryable(status):
             raise Retryable(answered, retry_after(reply.headers, self._clock))
         if status in (401, 403):
@@ -198,18 +210,3 @@ class SpeechClient:
         if status == 404 or is_redirect:
             raise Misconfigured(f"There is no Speech service at this address. {answered}. Check AZURE_SPEECH_ENDPOINT.")
         raise RequestRefused(f"The service refused the audio or its options. {answered}.")
-
-
-def _read_body(response: BaseHTTPResponse, deadline: float) -> bytes:
-    """Return the whole body. It is read piece by piece: a larger read would never return from a peer that drips.
-
-    Raises Retryable if the body is not there by the deadline, or is longer than LONGEST_ANSWER.
-    """
-    content = bytearray()
-    while piece := response.read1(READ_BYTES, decode_content=True):
-        content += piece
-        if len(content) > LONGEST_ANSWER:
-            raise Retryable(f"the answer has more than {LONGEST_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise Retryable("the answer came too slowly")
-    return bytes(content)

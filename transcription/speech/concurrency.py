@@ -24,7 +24,7 @@ class FairLimiter:
 
     @property
     def waiting(self) -> int:
-        """Return the number of requests that wait for a place."""
+        """Return the number of requests that are waiting for a place."""
         return len(self._waiting)
 
     @contextmanager

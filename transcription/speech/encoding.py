@@ -1,4 +1,4 @@
-"""A clip's samples → a file that the service accepts: PCM in WAV, or Opus in OGG with a tenth of the bytes."""
+"""Encodes a clip's samples for the service: PCM in WAV, or Opus in OGG with a tenth of the bytes."""
 
 import io
 import struct
@@ -29,7 +29,7 @@ def encoded(pcm: bytes, audio_format: str) -> Encoded:
 
 
 def as_wav(pcm: bytes) -> Encoded:
-    """Return 16 kHz mono s16le samples behind a canonical RIFF header."""
+    """Return 16 kHz mono s16le samples after a canonical RIFF header."""
     layout = struct.pack("<HHIIHH", 1, 1, SAMPLE_RATE, SAMPLE_RATE * SAMPLE_BYTES, SAMPLE_BYTES, 8 * SAMPLE_BYTES)
     header = b"RIFF" + struct.pack("<I", 36 + len(pcm)) + b"WAVEfmt " + struct.pack("<I", len(layout)) + layout
     header += b"data" + struct.pack("<I", len(pcm))
@@ -42,7 +42,7 @@ def as_ogg(pcm: bytes) -> Encoded:
 
     The file says how much a decoder has to skip. There must be at least one sample: Opus has no empty files.
     """
-    import av  # 50 to 200 ms that only this format needs
+    import av  # takes 50 to 200 ms, and only this format needs it
 
     file = io.BytesIO()
     options = {"application": OPUS_MODE, "compression_level": str(OPUS_EFFORT)}

@@ -3,12 +3,16 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 
 from transcription.clock import Clock
+from transcription.settings.app import SpeechSettings
+from transcription.settings.secrets import Secrets
 from transcription.speech.credentials import KEY_HEADER
 
 QUOTED = 300  # characters of an error's body that a message repeats
+QUOTED_OF_CAUSE = 200  # characters of a network error's own text
 
 
 def is_retryable(status: int) -> bool:
@@ -29,36 +33,52 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def explanation(body: bytes) -> str:
-    """Return what the body of an error says, short and on one line."""
-    text = body[: 4 * QUOTED].decode("utf-8", "replace")
+def secrets_of(settings: SpeechSettings, request_headers: Mapping[str, str]) -> Secrets:
+    """Return what no message about this request may repeat: key, token, and the settings that are sent as a query."""
+    token = request_headers.get("Authorization", "").removeprefix("Bearer ")
+    return Secrets([settings.key, token, settings.model_id or "", *(value for _, value in settings.extra_query)])
+
+
+def explanation(body: bytes, secrets: Secrets) -> str:
+    """Return what the body of an error says, short and on one line, unless it repeats a secret."""
+    text = body[: 4 * QUOTED].replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16 has a NUL in each character
     try:
         error = json.loads(body).get("error", {})
         text = error.get("message") or text
     except (ValueError, AttributeError, RecursionError):
         pass  # some errors are plain text, some are empty
-    printable = "".join(c if c.isprintable() else " " for c in str(text))
-    return " ".join(printable.split())[:QUOTED].rstrip(".") or "(no explanation)"
+    return _quoted(str(text), QUOTED, secrets).rstrip(".") or "(no explanation)"
 
 
 def without_secrets(content: bytes, request_headers: Mapping[str, str]) -> bytes:
-    """Return `content` with the request's key or token masked. An answer may repeat them, and logs quote answers."""
+    """Return the JSON of a recognition with the request's key or token masked. Its words go into the document."""
+    if b"\\" in content or b"\0" in content:  # escapes or UTF-16, which hide a key
+        with suppress(ValueError, RecursionError):  # nothing is shown of what is not JSON
+            content = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "surrogatepass")
     for name in (KEY_HEADER, "Authorization"):
         if secret := request_headers.get(name, "").removeprefix("Bearer "):
             content = re.sub(re.escape(secret.encode()), b"***", content, flags=re.IGNORECASE)
     return content
 
 
-def network_reason(error: BaseException, request_headers: Mapping[str, str]) -> str:
+def network_reason(error: BaseException, secrets: Secrets) -> str:
     """Return the innermost cause in words, such as `ConnectionResetError: Connection reset by peer`.
 
-    The cause may quote a line of the answer, which may repeat the request's key or token.
+    The cause may quote a line of the answer or the URL, which may repeat a secret.
     """
     while inner := (error.__cause__ or error.__context__ or next(iter(_nested(error)), None)):
         error = inner
-    detail = str(getattr(error, "strerror", None) or error).encode(errors="replace")
-    text = without_secrets(detail, request_headers).decode()
-    return f"no answer from the Speech service ({type(error).__name__}: {text:.200})"
+    text = _quoted(str(getattr(error, "strerror", None) or error), QUOTED_OF_CAUSE, secrets)
+    return f"no answer from the Speech service ({type(error).__name__}: {text})"
+
+
+def _quoted(text: str, length: int, secrets: Secrets) -> str:
+    """Return the beginning of the text on one line, without queries, or a note if it repeats a secret.
+
+    More is searched than is shown. A secret that is cut off at the end of what is shown is found too.
+    """
+    printable = "".join(c if c.isprintable() else " " for c in text[: 4 * length])
+    return secrets.quotable(" ".join(printable.split()))[:length]
 
 
 def _nested(error: BaseException) -> list[BaseException]:

@@ -1,8 +1,8 @@
-"""Pronunciation assessment: a recording's metadata → the header that requests it from the service.
+"""Turns a recording's metadata into the header that requests a pronunciation assessment.
 
 The parameters are those of the API's reference ("Pronunciation assessment parameters") and of Microsoft's samples. They
-are checked here because the service ignores parameters that it does not understand. Without the check, an uploader
-would look in vain for scores.
+are checked here because the service ignores parameters that it does not understand. Without the check, the uploader
+would get no scores and no reason.
 """
 
 import base64
@@ -37,7 +37,7 @@ _SPELLINGS = {name.casefold(): name for name in (_REFERENCE_TEXT, *_CHOICES, *_P
 def requested(metadata: Mapping[str, str]) -> dict[str, str] | None:
     """Return the parameters that the metadata requests, or None if it requests no assessment.
 
-    `reference_text` is just a text. `pronunciation` is a JSON object of parameters. Both are percent-encoded.
+    `reference_text` is plain text. `pronunciation` is a JSON object of parameters. Both are percent-encoded.
     Raises InvalidOption if they cannot be read or are not supported.
     """
     text, parameters = (metadata.get(name, "").strip() for name in ("reference_text", "pronunciation"))

@@ -26,7 +26,7 @@ JITTER = 0.25  # of the wait; clips that were throttled together must not return
 def retry_within(budget: Budget, attempt: Callable[[], T]) -> T:
     """Call `attempt` until it stops raising Retryable, and return its result.
 
-    Waits as long as the service asks, else 1, 2, 4 … seconds with jitter. Other errors pass through.
+    Waits as long as the service asks, or 1, 2, 4 … seconds with jitter. Other errors pass through.
     Raises Exhausted if the next wait would outlast the budget.
     """
 

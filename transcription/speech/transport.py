@@ -1,53 +1,59 @@
-"""One pool of connections for the process, which reads early answers and waits for no answer too long.
+"""Sends requests and returns whole answers, through one requests session for the process."""
 
-requests chooses the pool: proxies, a private authority, TLS. What is posted goes to urllib3's pool itself, because
-requests' way there takes as much CPU time as a minute of audio does.
-
-The service may answer 401 or 429 and close while the audio is still being sent. urllib3 then reads that answer if the
-send failed with BrokenPipeError. Over TLS, however, Python 3.11 and 3.12 report the same event as SSLEOFError, the
-answer is lost, and a refused key looks like a passing fault of the network (urllib3 #2733 and #3382, cpython
-#115627).
-"""
-
-import math
 import os
-import socket
-import ssl
-import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing
+from dataclasses import dataclass, replace
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import LocationValueError
 from urllib3.poolmanager import PoolManager, ProxyManager
-from urllib3.util import Timeout
 
 from transcription.errors import Misconfigured
+from transcription.speech.connections import Pool, TlsPool, is_about_service
+from transcription.speech.exchanges import EXCHANGES, NotAcknowledged, OutOfOrder, TooLongAnswer, TooSlow
 
-# Measured with a 60 s clip: from 16 to 64 KiB each doubling saves CPU, beyond that nothing is gained, and a chunk
-# should not be so large that recognition waits for it (64 KiB is two seconds of audio).
-CHUNK_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024  # two seconds of audio; from 16 KiB each doubling saves CPU, beyond this nothing is gained
+READ_BYTES = 64 * 1024
+LONGEST_ANSWER = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
+
+
+MOST_SILENCES = 3  # then the peer does not acknowledge requests, and each gets a connection of its own
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Transport:
-    """Keeps up to `connections` connections to each host, and never retries by itself.
+    """Keeps up to `connections` connections to each host. Never retries.
 
-    A transport-level retry would send an already consumed body, empty, and the service may well answer 200 to it.
-    Misconfigured: the private authority's file is not there.
+    A retry below the caller would send a consumed body again, empty, and the service may well answer 200 to it.
+    The environment's proxies and certificate authorities are read once: looking them up costs CPU with each request.
     """
 
     def __init__(self, connections: int) -> None:
-        self._adapter = _Adapter(pool_maxsize=connections)
-        self._authorities = _authorities()
-        self._routes: dict[str, tuple[HTTPConnectionPool, str]] = {}
+        """Raises Misconfigured if the file of certificate authorities does not exist."""
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = _certificate_authorities()
+        self._session.headers.clear()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = _Adapter(pool_maxsize=connections)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+        self._connections = connections
+        self._silences = 0
+        self._proxies: dict[str, dict[str, str]] = {}
 
     def post(
         self,
@@ -55,130 +61,89 @@ class Transport:
         query: Sequence[tuple[str, str]],
         headers: Mapping[str, str],
         body: Iterable[bytes] | bytes,
-        timeout: Timeout,
-    ) -> BaseHTTPResponse:
-        """The answer, of which no more than the head is read. Close it.
+        timeout: tuple[float, float],
+        seconds: float,
+    ) -> Reply:
+        """Send one request and return its answer. Sends `body` in chunks unless it is bytes.
 
-        Misconfigured: nothing can be sent to this address. The network's errors are urllib3's.
+        `timeout` limits connecting, and the silence of the peer. `seconds` limits everything, up to the last byte.
+        Raises ExchangeFailed, or an error of requests.
         """
-        try:
-            pool, target = self._routes.get(url) or self._route(url)
-            return pool.urlopen(
-                "POST",
-                f"{target}?{urlencode(query)}" if query else target,
-                body=body,
-                headers={**headers, "Accept-Encoding": "identity"},  # answers are then as large as they seem
-                chunked=not isinstance(body, bytes),
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                assert_same_host=False,  # with a proxy, the target is the whole address
-                preload_content=False,
-            )
-        except (requests.RequestException, LocationValueError) as error:  # their text may hold a proxy's password
-            raise Misconfigured(
-                f"No request can be made to {url}: check the endpoint, or this machine's proxy settings"
-                f" ({type(error).__name__})."
-            ) from None
+        with EXCHANGES.within(seconds) as exchange:
+            try:
+                reply = self._post(url, query, headers, body, timeout)
+            finally:
+                if exchange.late:  # whatever else it looks like: an answer without a length just ends
+                    raise TooSlow
+        if not exchange.answered_early:
+            return reply
+        if not is_about_service(reply.status):
+            raise OutOfOrder
+        return replace(reply, body=b"")  # its words may still be about another clip
 
-    def _route(self, url: str) -> tuple[HTTPConnectionPool, str]:
-        """The pool for this address and what to ask it for. The environment is looked at here, once."""
-        request = requests.Request("POST", url).prepare()
-        proxies = dict(get_environ_proxies(url))
-        pool = self._adapter.get_connection_with_tls_context(request, self._authorities, proxies=proxies)
-        self._adapter.cert_verify(pool, url, self._authorities, None)
-        self._routes[url] = pool, self._adapter.request_url(request, proxies)
-        return self._routes[url]
+    def _post(
+        self,
+        url: str,
+        query: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
+        body: Iterable[bytes] | bytes,
+        timeout: tuple[float, float],
+    ) -> Reply:
+        response = self._answer(
+            url,
+            {**headers, "Accept-Encoding": "identity"},  # answers are then as large as they seem
+            params=list(query),
+            data=body,
+            timeout=timeout,
+            proxies=self._proxies_for(url),
+            allow_redirects=False,
+            stream=True,
+        )
+        with closing(response):
+            content = bytearray()
+            for piece in response.iter_content(READ_BYTES):
+                content += piece
+                if len(content) > LONGEST_ANSWER:
+                    raise TooLongAnswer(LONGEST_ANSWER)
+        return Reply(response.status_code, response.headers, bytes(content))
+
+    def _answer(self, url: str, headers: dict[str, str], **request: Any) -> requests.Response:
+        """Return the answer, of which only the head has been read."""
+        for _ in range(self._connections):
+            if self._silences >= MOST_SILENCES:
+                break
+            try:
+                return self._session.post(url, headers=headers, **request)
+            except NotAcknowledged as refusal:  # the pool has dropped that connection, and the body is untouched
+                self._silences += refusal.silent
+        return self._session.post(url, headers={**headers, "Connection": "close"}, **request)
+
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        if url not in self._proxies:
+            self._proxies[url] = dict(get_environ_proxies(url))
+        return self._proxies[url]
 
 
-def _authorities() -> str | bool:
-    """A file of authorities, or True for the usual ones."""
+def _certificate_authorities() -> str | bool:
+    """Return the file that the environment names, or True for the usual authorities."""
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     if bundle and not Path(bundle).exists():
-        raise Misconfigured("REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) names a file that is not there.")
+        raise Misconfigured("REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) names a file that does not exist.")
     return bundle or True
 
 
-def in_chunks(first: bytes, audio: bytes) -> Iterator[bytes]:
-    """A request body: `first` (the file's header) leads the first chunk. Make a new one for every try."""
-    head = max(0, CHUNK_BYTES - len(first))
-    yield first + audio[:head]
+def in_chunks(header: bytes, audio: bytes) -> Iterator[bytes]:
+    """Yield a request body. The file's header leads the first chunk. Make a new one for every try."""
+    head = max(0, CHUNK_BYTES - len(header))
+    yield header + audio[:head]
     for start in range(head, len(audio), CHUNK_BYTES):
         yield audio[start : start + CHUNK_BYTES]
 
 
-class _Watch:
-    """Hangs up on peers that are late. One thread for all connections: a timer for each request would be a thread for
-    each, and a sixth of its CPU time.
-    """
-
-    def __init__(self) -> None:
-        self._due: dict[socket.socket, float] = {}
-        self._wakes = 0.0
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def limit(self, connection: socket.socket, seconds: float) -> Iterator[None]:
-        """Make the block fail as if the peer had hung up, once it has taken so long."""
-        due = time.monotonic() + seconds
-        with self._changed:
-            self._due[connection] = due
-            if not self._thread:
-                self._thread = threading.Thread(target=self._run, name="late-answers", daemon=True)
-                self._thread.start()
-            elif due < self._wakes:
-                self._changed.notify()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._due.pop(connection, None)
-
-    def _run(self) -> None:
-        with self._changed:
-            while True:
-                now = time.monotonic()
-                for connection in [late for late, due in self._due.items() if due <= now]:
-                    del self._due[connection]
-                    with suppress(OSError):  # it is closed already
-                        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-                self._wakes = min(self._due.values(), default=math.inf)
-                self._changed.wait(None if self._wakes == math.inf else self._wakes - now)
-
-
-_WATCH = _Watch()
-
-
-class _Timed(HTTPConnection):
-    """Limits the time until the answer's head is there: a read timeout begins anew with every byte."""
-
-    def getresponse(self) -> Any:
-        plain = getattr(self.sock, "socket", self.sock)  # through a proxy that speaks TLS too, urllib3 wraps TLS in TLS
-        with _WATCH.limit(plain, float(self.timeout or 0)):
-            return super().getresponse()
-
-
-class _EarlyAnswer(_Timed, HTTPSConnection):
-    def send(self, data: Any) -> None:
-        try:
-            super().send(data)
-        except ssl.SSLEOFError as closed:
-            raise BrokenPipeError("the peer closed the connection while the body was being sent") from closed
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Timed
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _EarlyAnswer
-
-
 class _Adapter(HTTPAdapter):
-    """Its connections are ours, with a proxy or without. (SOCKS keeps its own: they make the tunnel.)"""
+    """Uses our connections, with a proxy or without. (SOCKS keeps its own: they make the tunnel.)"""
 
-    _POOLS: ClassVar = {"http": _Pool, "https": _TlsPool}
+    _POOLS: ClassVar = {"http": Pool, "https": TlsPool}
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

@@ -12,22 +12,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import getproxies
 
 from azure.core import MatchConditions
 from azure.core.credentials import TokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError
-from azure.storage.blob import BlobServiceClient
+from azure.core.exceptions import AzureError, HttpResponseError, ServiceResponseError
+from azure.storage.blob import BlobClient, BlobServiceClient
+from urllib3.exceptions import HTTPError
 
 from transcription.clock import Clock
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
+from transcription.settings.secrets import Secrets
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2 << 20  # bytes of one read; the SDK's own first read is 32 MiB
+READ_TRIES = 3  # of one read whose TLS connection breaks; as many as the SDK makes of others
 WRITE_WAITS = (2.0, 10.0, 30.0)  # seconds between writes of one output, on top of the SDK's own retries
 CACHED_CLIENTS = 64  # clients for single blobs; more than a process works on at once
 
@@ -43,7 +47,6 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "max_chunk_get_size": BLOCK_BYTES,
 }
 
-_QUERY = re.compile(r"(\?|%3f)\S*", re.IGNORECASE)
 _CODE = re.compile(r"[A-Za-z]{1,60}")  # such as AuthorizationPermissionMismatch
 
 # This logger writes each request and answer with all headers at INFO. The host would store and bill those lines.
@@ -74,8 +77,15 @@ def without_addresses() -> Iterator[None]:
 
 
 def reason(error: AzureError) -> str:
-    """Return the error's first line without queries, and storage's own code, because answers to HEAD have no text."""
-    first = _QUERY.sub("?…", (str(error).splitlines() or [""])[0])
+    """Return the error's first line, and storage's own code: a refused HEAD has no words.
+
+    The line has no queries. It is not shown if it repeats the SAS, the signature or the token of the request.
+    """
+    inner = error.inner_exception
+    request = getattr(getattr(error, "response", None) or inner, "request", None)
+    first = _secrets_of(request).quotable((str(error).splitlines() or [""])[0])
+    if request is None and inner is not None:
+        first = type(inner).__name__  # its text may quote the answer, and nobody can tell what the request held
     if not isinstance(error, HttpResponseError):
         return first
     code = getattr(error, "error_code", None)  # set by azure.storage, as an enum where it knows the code
@@ -83,8 +93,32 @@ def reason(error: AzureError) -> str:
     return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
 
 
+def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: int | None = None) -> bytes:
+    """Return the blob's bytes as they are stored, if it still has this ETag.
+
+    By default the SDK unpacks what a Content-Encoding calls compressed, and 1.5 MB may unpack to gigabytes. Without
+    unpacking, it neither retries nor translates errors of TLS within an answer, so that is done here.
+    """
+    tries = 0
+    while True:
+        try:
+            download = blob.download_blob(offset, length, decompress=False, **only_if_unchanged(etag))
+            return bytes(download.readall())
+        except HTTPError as error:
+            tries += 1
+            if tries == READ_TRIES:
+                raise ServiceResponseError(str(error), error=error) from error
+
+
+def _secrets_of(request: Any) -> Secrets:
+    """Return the secrets of the SDK's request, or of requests' own."""
+    signatures = parse_qs(urlsplit(getattr(request, "url", None) or "").query).get("sig", [])
+    scheme_and_value = (getattr(request, "headers", None) or {}).get("Authorization") or ""
+    return Secrets([*signatures, re.split("[ :]", scheme_and_value)[-1]])  # `Bearer token`, `SharedKey account:value`
+
+
 def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
-    """Return `write()`. While storage fails, call it again after each of WRITE_WAITS."""
+    """Return the result of `write`. While storage fails, call it again after each of WRITE_WAITS."""
     for seconds in WRITE_WAITS:
         try:
             return write()
@@ -107,8 +141,8 @@ def bare_etag(etag: str) -> str:
 def _environment() -> dict[str, Any]:
     """Return options for the proxies and certificate authorities that the environment names.
 
-    The SDK would read the environment with each request, which takes a fifth of its CPU time. Which hosts use the proxy
-    is still up to the SDK.
+    The SDK would read the environment with each request, which takes a fifth of its CPU time. The SDK still decides
+    which hosts use the proxy.
     """
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     return {"use_env_settings": bool(getproxies()), "connection_verify": bundle or True}

@@ -1,6 +1,6 @@
 """The names of blobs: which outputs belong to which upload, and which names a request can reach.
 
-Whoever uploads chooses the name: up to 1,024 characters of any kind. So every name is treated as hostile.
+The uploader chooses the name: up to 1,024 characters of any kind. So every name is treated as hostile.
 https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata.
 """
 
@@ -33,8 +33,8 @@ def is_reachable(name: str) -> bool:
     """Tell whether a request for that name reaches that blob, if it exists.
 
     HTTP clients resolve `.` and `..` before they send a path. `x/../../other/a` would lead out of the container, and an
-    identity or a SAS would allow it. Storage takes a backslash for a slash. Half a surrogate pair cannot be sent at
-    all, and no blob's name contains a NUL or exceeds the limit.
+    identity or a SAS would allow it. Storage reads a backslash as a slash. Half a surrogate pair cannot be sent at all,
+    and no blob's name contains a NUL or exceeds the limit.
     """
     try:
         fits = 0 < _utf16_units(name) <= LONGEST_NAME

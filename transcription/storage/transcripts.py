@@ -24,7 +24,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSetting
 
 from transcription.errors import UploadReplaced
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import CACHED_CLIENTS, only_if_unchanged
+from transcription.storage.account import CACHED_CLIENTS, only_if_unchanged, read_stored
 from transcription.storage.names import output_name
 from transcription.storage.uploads import UploadProperties, Uploads
 from transcription.transcript.document import missing_seconds
@@ -60,7 +60,7 @@ class StoredDocument:
 
     @classmethod
     def of(cls, blob: BlobProperties) -> "StoredDocument":
-        """Return what the properties alone say. They do not say whether a failure is final, so none counts as final."""
+        """Read the blob's properties. They do not show whether a failure is final, so none counts as final."""
         metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
         status = metadata.get("status")
         final = status not in (FAILED, PARTIAL)
@@ -96,7 +96,7 @@ class Transcripts:
             properties = document.get_blob_properties()
             stored = StoredDocument.of(properties)
             if not stored.final and properties.size <= LONGEST_DOCUMENT:
-                content = document.download_blob(**only_if_unchanged(properties.etag)).readall()
+                content = read_stored(document, properties.etag)
                 stored = replace(stored, final=not _wants_another_try(content), missing=_missing(content))
         except ResourceNotFoundError:
             return StoredDocument(None)
@@ -168,11 +168,10 @@ class Transcripts:
     def reassign(self, name: str, stored: StoredDocument, etag: str) -> None:
         """Change the document's source ETag, because its upload got a new one with the same content.
 
-        Else a later failure would remove its words. Does nothing if the document was replaced or cannot be read.
+        Otherwise a later failure would remove its words. Does nothing if the document was replaced or cannot be read.
         """
         try:
-            download = self._blob(output_name(name)).download_blob(**only_if_unchanged(str(stored.etag)))
-            document = json.loads(download.readall())
+            document = json.loads(read_stored(self._blob(output_name(name)), str(stored.etag)))
             document["source"]["etag"] = etag
             self._put_document(name, document, stored.etag)
         except (ResourceModifiedError, ResourceNotFoundError, ValueError, KeyError, TypeError, RecursionError):

@@ -17,7 +17,7 @@ from azure.storage.blob import BlobProperties, BlobServiceClient
 
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import BLOCK_BYTES, CACHED_CLIENTS, bare_etag, only_if_unchanged
+from transcription.storage.account import BLOCK_BYTES, CACHED_CLIENTS, bare_etag, read_stored
 from transcription.storage.names import is_reachable
 
 log = logging.getLogger(__name__)
@@ -68,8 +68,7 @@ class Uploads:
         Raises UploadReplaced or UploadGone if this content no longer exists.
         """
         with _upload_errors(upload.name):
-            download = self._blob(upload.name).download_blob(offset, length, **only_if_unchanged(upload.etag))
-            return bytes(download.readall())
+            return read_stored(self._blob(upload.name), upload.etag, offset, length)
 
     def open(self, upload: UploadProperties) -> BinaryIO:
         """Return the upload as a seekable file that is read in blocks, never as a whole.

@@ -77,9 +77,9 @@ def _joined_phrases(results: Sequence[ClipResult]) -> Iterator[Phrase]:
 
 
 def _overlap(previous: Phrase, phrase: Phrase, shared_until: float) -> bool:
-    """Tell whether both cover some of the same audio, which clips share until `shared_until`.
+    """Tell whether both phrases cover some of the audio that their clips share until `shared_until`.
 
-    Word times decide where both have them, else the times of the phrases.
+    Word times decide if both have them, otherwise the times of the phrases.
     """
     if previous.words and phrase.words:
         return previous.words[-1].end > phrase.words[0].offset

@@ -22,7 +22,7 @@ READABLE_MS = 700  # time on screen that a caption gets if the next one leaves r
 LONGEST_MS = 7_000  # time on screen
 FRAME_MS = 40  # time on screen that a caption always gets, even if all its times are the same
 
-# What the layout pays for the end of a caption or line, where one more caption costs 1 and an empty one another 1.
+# The costs of ending a caption or line at a place. One more caption costs 1, and an empty one another 1.
 # Found by trying: a sentence stays whole if it fits on the screen.
 MID_CLAUSE = 0.6
 MID_SENTENCE = 0.25  # after a comma
@@ -34,7 +34,7 @@ BARE_NUMBER = 1.0  # as the second line; lenient parsers take it for the next ca
 
 @dataclass(frozen=True)
 class TimedPiece:
-    """A piece of text and when it is spoken, in seconds. `mid_word`: the next piece belongs to the same word."""
+    """A piece of text and its time in the recording, in seconds. `mid_word`: the next piece is of the same word."""
 
     piece: Piece
     start: float
@@ -52,7 +52,7 @@ class Caption:
 
 
 def files(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
-    """Return the files that accompany a document, kind → content. There are none for a transcript without phrases."""
+    """Return the files that accompany a document, kind → content. A transcript without phrases has none."""
     kinds = [kind for kind in (VTT, SRT, TXT) if kind in formats and transcript.phrases]
     return {kind: render(kind, transcript.phrases, transcript.language) for kind in kinds}
 
@@ -206,7 +206,7 @@ def _cost_of_break(piece: Piece) -> float:
 
 
 def _lines(row: Sequence[Piece], first_line_end: int) -> tuple[str, ...]:
-    """Return one line if `row` fits, else two of about the same width. The first ends by `first_line_end`."""
+    """Return one line if `row` fits, otherwise two of about the same width. The first ends by `first_line_end`."""
     if first_line_end >= len(row):
         return (joined(row),)
 

@@ -1,9 +1,9 @@
 """Joins two answers to clips that share some audio, so that each word is in one of them only.
 
-Continuous speech is cut without a pause, with some audio in both clips (see `clips`). A cut may fall within a word, so
-the words next to a clip's edge are the least reliable. The seam goes where both answers agree, as far from both edges
-as possible: at a word that both have at the same time. Where the service gives no times, it goes into the middle of the
-longest run of words that ends the earlier answer and begins the later one.
+Continuous speech is cut without a pause, with some audio in both clips (see `clips.cutting`). A cut may fall within a
+word, so the words next to a clip's edge are the least reliable. The seam goes where both answers agree, as far from
+both edges as possible: at a word that both have at the same time. Where the service gives no times, it goes into the
+middle of the longest run of words that ends the earlier answer and begins the later one.
 
 A recogniser's display text ("25 men.") differs from its words ("twenty five men"). It is cut at the corresponding
 place. Languages written without spaces are compared by characters.
@@ -76,7 +76,7 @@ def unit_index(text: str, units: Sequence[str], number: int) -> int:
 
 
 def _units(phrase: Phrase) -> tuple[str, ...]:
-    """Return what a seam counts: the words with times, else the tokens of the lexical form, else those of the text."""
+    """Return the units that a seam counts: the timed words, or the tokens of the lexical form, or those of the text."""
     if phrase.words:
         return tuple(word.text for word in phrase.words)
     return tuple(token.text for token in _tokens(phrase.lexical or phrase.text))
@@ -109,7 +109,7 @@ def _shortened(
 ) -> Phrase:
     """Return the phrase with every form of its text shortened.
 
-    The alternatives go: they are readings of the whole phrase, and would repeat what was cut off.
+    The alternatives are dropped: they are readings of the whole phrase, and would repeat what was cut off.
     """
 
     def shorten_form(text: str | None) -> str | None:
@@ -129,7 +129,7 @@ def _shortened(
 
 
 def _seam_by_time(earlier: Phrase, later: Phrase) -> _Seam:
-    """Return the seam at the word that both have at the same time, else in the middle of the shared audio."""
+    """Return the seam at the word that both have at the same time, or else in the middle of the shared audio."""
     start, end = later.words[0].offset, earlier.words[-1].end
     if end <= start:
         return _Seam(len(earlier.words), 0)

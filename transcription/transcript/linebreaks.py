@@ -1,4 +1,4 @@
-"""Splits text where a line may break, and measures its width. Captions are laid out with it.
+"""Splits text where a line may break, and measures its width. The layout of captions uses it.
 
 It follows a small part of Unicode's line breaking (UAX #14), whose tables and libraries are many times larger than the
 rest of the captions. Where it knows too little, such as where a Thai word ends if the service gives no word times, the

@@ -127,7 +127,7 @@ class Usage:
 class Transcript:
     """The words of a recording: phrases in order, without overlap.
 
-    `error` is set where another try may fill the gaps.
+    `error` is set if another try may fill the gaps.
     """
 
     language: str
@@ -144,7 +144,7 @@ class Transcript:
 
 
 def rounded(seconds: float) -> float:
-    """Return `seconds` to the millisecond. That is finer than any recogniser's clock, and makes 0.1 + 0.2 be 0.3."""
+    """Return `seconds` to the millisecond. That is finer than any recogniser's clock, and makes 0.1 + 0.2 equal 0.3."""
     return round(seconds, 3)
 
 

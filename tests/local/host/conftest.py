@@ -22,7 +22,7 @@ def app(tmp_path: Path, azurite: Azurite) -> HostApp:
 
 @pytest.fixture(params=["runtime", "plain"])
 def python(request: pytest.FixtureRequest) -> Path:
-    """A Python with Microsoft's worker code, and one without."""
+    """Return a Python with Microsoft's worker code, and one without."""
     python = worker_python() if request.param == "runtime" else Path(sys.executable)
     if python is None:
         pytest.skip("no Python 3.13 on this machine")

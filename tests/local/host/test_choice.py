@@ -1,4 +1,4 @@
-"""The choice of the host, and what the user is told about it."""
+"""The choice of the host, and the message about it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The deliveries of a queue's messages: retries, limits, and messages in flight when the host stops."""
+"""The delivery of a queue's messages: retries, limits, and messages in flight when the host stops."""
 
 import base64
 import time
@@ -36,7 +36,7 @@ def test_a_message_that_is_not_base64_goes_to_the_poison_queue(app: HostApp, sta
     assert app.calls("message") == []
 
 
-def test_work_interrupted_by_a_stop_is_done_after_the_next_start(app: HostApp, start_plain: Start) -> None:
+def test_work_interrupted_by_a_stop_is_delivered_again_after_the_next_start(app: HostApp, start_plain: Start) -> None:
     with start_plain(slow_seconds=60):
         app.upload("slow.wav")
         eventually(lambda: app.calls() == ["slow.wav"])

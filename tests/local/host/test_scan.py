@@ -9,7 +9,7 @@ from tests.local.host.conftest import Start
 from tests.support.host_app import HostApp
 from tests.support.processes import eventually
 
-A_WHILE = 1.5  # seconds; the scan looks again twice in that time
+A_WHILE = 1.5  # seconds; enough for two more scans
 
 
 def test_after_a_restart_nothing_is_delivered_twice(app: HostApp, start_plain: Start) -> None:

@@ -11,7 +11,7 @@ from tests.local.host.conftest import Start
 from tests.support.host_app import HostApp
 from tests.support.processes import eventually
 
-A_WHILE = 1.5  # seconds; the scan looks again twice in that time
+A_WHILE = 1.5  # seconds; enough for two more scans
 
 
 def test_every_upload_is_delivered_once_and_again_when_overwritten(app: HostApp, start: Start) -> None:

@@ -35,7 +35,7 @@ def test_an_app_that_cannot_be_indexed_stops_the_start(app: HostApp, start: Star
         pass
 
 
-def test_the_stop_leaves_no_process(app: HostApp, start: Start) -> None:
+def test_a_stop_leaves_no_process(app: HostApp, start: Start) -> None:
     with start(slow_seconds=60) as host:
         app.upload("slow.wav")
         eventually(lambda: app.calls() == ["slow.wav"])

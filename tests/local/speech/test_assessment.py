@@ -28,7 +28,7 @@ def test_five_points_are_the_default() -> None:
     assert Assessment(GOOD_MORNING, {"ReferenceText": "good morning"}).overall() == {"AccuracyScore": 5.0}
 
 
-def test_missing_further_and_different_words_are_named() -> None:
+def test_missing_additional_and_different_words_are_named() -> None:
     assert errors(assess(GOOD_MORNING, "good morning everyone")) == [
         ("good", "None"),
         ("morning", "None"),

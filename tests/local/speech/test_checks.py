@@ -96,8 +96,8 @@ def test_a_body_with_a_length_instead_of_chunks_is_refused(speech: SpeechEndpoin
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "no RIFF/WAVE"),
-        (b"a text file, renamed", "no RIFF/WAVE"),
+        (b"", "not a RIFF/WAVE file"),
+        (b"a text file, renamed", "not a RIFF/WAVE file"),
         (wav(tone(0.1), rate=8000), "8000 Hz"),
         (wav(tone(0.1), channels=2), "2 channels"),
         (wav(tone(0.1), width=1), "8 bits"),

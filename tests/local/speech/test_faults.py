@@ -78,13 +78,13 @@ def test_a_status_fault_answers_after_the_whole_body_was_read(speech: SpeechEndp
     assert (speech.received[0].audio, speech.received[0].status) == (wav(tone(1.0)), 429)
 
 
-def test_faults_meet_requests_in_order_and_later_ones_are_answered_right(speech: SpeechEndpoint, post: Post) -> None:
+def test_faults_apply_in_order_and_later_requests_are_answered_correctly(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.extend([Fault.status(503), Fault.none(), Fault.status(500)])
     assert [post().status_code for _ in range(4)] == [503, 200, 500, 200]
     assert speech.connections == 1
 
 
-def test_a_refused_request_uses_up_no_fault(speech: SpeechEndpoint, post: Post) -> None:
+def test_a_refused_request_does_not_use_up_a_fault(speech: SpeechEndpoint, post: Post) -> None:
     speech.faults.append(Fault.status(503))
     assert [post(query="").status_code, post().status_code] == [400, 503]
 
@@ -99,7 +99,7 @@ def test_a_fault_with_a_path_waits_for_a_request_to_it(
     assert [answer.status_code for answer in tokens] == [500, 200]
 
 
-def test_recognition_faults_do_not_meet_requests_for_tokens(
+def test_recognition_faults_do_not_apply_to_requests_for_tokens(
     speech: SpeechEndpoint, session: requests.Session, post: Post
 ) -> None:
     speech.faults.append(Fault.status(500))
@@ -180,7 +180,7 @@ def test_a_connection_is_reset_before_during_or_after_the_body(
     parts = {"before": b"", "during": chunk(b"x"), "after": chunk(wav(tone(0.1))) + b"0\r\n\r\n"}
     with connect(endpoint, tls) as client:
         client.sendall(head() + parts[when])
-        # Before 3.13, a reset under TLS looks like an end without a goodbye (cpython 115627).
+        # Before 3.13, a reset under TLS looks like an end without a close notification (cpython 115627).
         with pytest.raises((ConnectionResetError, ssl.SSLEOFError) if tls else ConnectionResetError):
             read_to_the_end(client)
     assert endpoint.received[0].status == 0

@@ -1,0 +1,88 @@
+"""Recognises a secret in a text that repeats it, whatever the encoding.
+
+Error messages quote what a server or proxy answered, and an answer may repeat the request with its key. Answers are
+encoded in many ways, so masking the bytes of the key is not enough. This module compares what would be printed, and
+hides the whole text: the rest of it may say the secret once more, in a form that was not found.
+"""
+
+import base64
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from urllib.parse import unquote
+
+NOT_SHOWN = "(not shown: it repeats the key)"
+
+RUN = 12  # letters and digits; a text that shares so many in a row with a secret repeats it
+SHORTEST = 8  # letters and digits; a shorter value, such as `true`, is in many texts by chance
+_LAYERS = 3  # of escaping; JSON in JSON, or a percent-encoded percent-encoding, has two
+
+# \u0041, %u0041, \x41, and \n and the like
+_ESCAPE = re.compile(r"[\\%]+(?:u([0-9a-f]{4})|x([0-9a-f]{2}))|\\+[abfnrtv]", re.IGNORECASE)
+_QUERY = re.compile(r"(\?|%3f)\S+", re.IGNORECASE)
+
+
+class Secrets:
+    """Values that no message may repeat, not even in part."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        self._values = tuple(values)
+
+    def quotable(self, text: str) -> str:
+        """Return the text without the queries of URLs, or NOT_SHOWN if it repeats a secret."""
+        return NOT_SHOWN if self.repeated_in(text) else _QUERY.sub("?…", text)
+
+    def repeated_in(self, text: str) -> bool:
+        """Tell whether the text holds a secret or a long part of one, in any case, encoding or spacing."""
+        readings = {_plain(reading) for reading in set(_readings(text))}
+        return any(
+            not runs.isdisjoint(_runs(reading, length))
+            for value in self._values
+            for length, runs in _telling_runs(value).items()
+            for reading in readings
+        )
+
+
+def _plain(text: str) -> str:
+    """Return the ASCII letters and digits, in lower case. NULs, separators and full-width forms make no difference."""
+    if not text.isascii():  # each character alone, so that no two are combined
+        text = "".join(unicodedata.normalize("NFKC", character) for character in text)
+    return re.sub(r"[^a-z0-9]+", "", text.casefold())
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Yield the text, and what it says with its escapes, percent-encoding and HTML entities decoded, layer by layer."""
+    from html import unescape  # 2 ms that only errors need
+
+    for _ in range(_LAYERS + 1):
+        yield text
+        yield text.encode("latin-1", "ignore").decode("utf-8", "ignore")  # headers are read as Latin-1
+        text = unescape(unquote(_ESCAPE.sub(lambda code: chr(int(code[1] or code[2] or "0", 16)), text)))
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the secret as it is, as the numbers of its bytes, and in base64, all without separators."""
+    if len(_plain(secret)) < SHORTEST:
+        return
+    yield _plain(secret)
+    for data in (secret.encode("utf-8", "replace"), secret.encode("utf-16-le", "replace")):
+        yield data.hex()
+        yield "".join(map(str, data))
+        for before in range(3):  # bytes in front of it within the encoded text, which shift the base64
+            digits = base64.b64encode(bytes(before) + data).decode()
+            yield _plain(digits[-(-before * 8 // 6) : (before + len(data)) * 8 // 6])
+
+
+@lru_cache(maxsize=32)  # a process has a few secrets, and throttling brings many errors at once
+def _telling_runs(secret: str) -> Mapping[int, set[str]]:
+    """Return the runs of all forms of the secret, by their length."""
+    runs: dict[int, set[str]] = {}
+    for form in _forms(secret):
+        length = min(RUN, len(form))
+        runs.setdefault(length, set()).update(_runs(form, length))
+    return runs
+
+
+def _runs(text: str, length: int) -> set[str]:
+    return {text[start : start + length] for start in range(len(text) - length + 1)}
