@@ -218,6 +218,28 @@ def test_an_upload_replaced_during_a_read_gets_the_new_contents_document(
     assert app.requests == 1
 
 
+@pytest.mark.parametrize("first_time", [True, False])
+def test_a_worker_on_older_content_does_not_overwrite_the_new_contents_document(
+    app: App, monkeypatch: pytest.MonkeyPatch, first_time: bool
+) -> None:
+    """The upload is replaced, and transcribed by another worker, between the last check and the write."""
+    if not first_time:
+        app.upload("a.wav", wav(murmur(3.0)))
+        app.run("a.wav")
+    app.upload("a.wav", RECORDING)
+    write, etags = Transcripts.write, []
+
+    def overtaken(*args: Any) -> bool:
+        monkeypatch.setattr(Transcripts, "write", write)
+        etags.append(app.upload("a.wav", wav(murmur(1.0))))
+        app.run("a.wav")
+        return write(*args)
+
+    monkeypatch.setattr(Transcripts, "write", overtaken)
+    app.run("a.wav")
+    assert [app.document("a.wav")["source"]["etag"]] == etags
+
+
 def test_an_upload_deleted_during_transcription_leaves_nothing(app: App) -> None:
     app.upload("a.wav", RECORDING)
     app.endpoint.faults.append(Fault.slow(0.3))

@@ -1,10 +1,14 @@
-"""`python -m tests.soak [--quick] [BAR …]`: runs the bars and prints a table. Exits with 1 if anything failed."""
+"""`python -m tests.soak [--quick] [--mutants] [BAR …]`: runs the bars and prints a table.
+
+Exits with 1 if a bar failed, or if a mutant did not make its bar fail.
+"""
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 
 from local.azurite import ACCOUNT_KEY, Azurite
 from local.progress import say
@@ -24,6 +28,8 @@ from tests.soak import (
 )
 from tests.soak.canaries import SPEECH_KEY, Canaries
 from tests.soak.harness import Harness
+from tests.soak.mutants import MUTANTS
+from tests.soak.mutation import unseen
 from tests.soak.report import Result, table
 
 BARS: dict[str, Callable[[Harness], Result]] = {
@@ -40,6 +46,7 @@ BARS: dict[str, Callable[[Harness], Result]] = {
     "names": names.run,
     "endurance": endurance.run,
 }
+SECRETS = "canaries"  # the search for secrets; it accompanies the bars and has mutants of its own
 MOST_LEAKS_PRINTED = 20
 
 
@@ -64,16 +71,37 @@ def run(bars: Sequence[str], storage: Callable[[], AbstractContextManager[Azurit
     return [*results, Result("canary secrets", canaries.searched, len(canaries.found), note, seconds)]
 
 
+def with_mutants(bars: Sequence[str], results: Sequence[Result]) -> tuple[list[Result], bool]:
+    """Run the mutants that these bars have to see. Return the results with what was seen red, and whether all were."""
+    rows = [*bars, SECRETS]
+    labels = {row: result.bar for row, result in zip(rows, results, strict=True)}
+    mutants = [mutant for mutant in MUTANTS if set(mutant.bars) <= set(bars)]
+    say(f"{len(mutants)} mutants to run …")
+    missed = unseen(mutants, labels)
+    counted = []
+    for row, result in zip(rows, results, strict=True):
+        expected = sum(mutant.bar == row for mutant in mutants)
+        seen = expected - sum(mutant.bar == row for mutant in missed)
+        counted.append(replace(result, seen_red=f"{seen} of {expected}" if expected else ""))
+    return counted, not missed
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bars", nargs="*", metavar="BAR", help=f"one or more of {', '.join(BARS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="run a small share of each bar")
+    parser.add_argument(
+        "--mutants", action="store_true", help="then break copies of the app on purpose; each bar has to see it"
+    )
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.bars) - set(BARS)):
         parser.error(f"unknown bar: {', '.join(unknown)}. Use one of {', '.join(BARS)}.")
-    results = run(options.bars or list(BARS), Azurite, quick=options.quick)
+    bars, seen = options.bars or list(BARS), True
+    results = run(bars, Azurite, quick=options.quick)
+    if options.mutants:
+        results, seen = with_mutants(bars, results)
     say("\n" + table(results))
-    return int(any(result.failed for result in results))
+    return int(not seen or any(result.failed for result in results))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
-"""Runs many short recordings alongside a long one: they do not wait for it, and it finishes too."""
+"""Runs many short recordings alongside long ones: they do not wait for them, and the long ones finish too.
+
+The long recordings together have several times as many requests to send as there are places. So a short one would wait
+for many clips if the next place went to the request that has waited longest.
+"""
 
 import threading
+import time
 
 from local.speech import Script
 from tests.soak.harness import Harness, SoakApp
@@ -12,45 +17,56 @@ BAR = "long and short side by side"
 LATENCY = 0.5  # seconds that the service takes for a clip
 CONCURRENCY = 8  # requests in flight
 CLIP = murmur(0.8) + bytes(32_000 * 13 // 10)  # the silence is long enough to end the clip
-LONG = "fr-FR/long.wav"
+LONG = tuple(f"fr-FR/{number}.wav" for number in range(4))  # each waits with up to CONCURRENCY requests
+MOST_BEFORE_FIRST = 3 * CONCURRENCY  # long clips answered before the first short one; in turn it would be four times
 
 
 def run(harness: Harness) -> Result:
-    clips, shorts = harness.number(150, 32), harness.number(50, 10)
-    tally = Tally(BAR, shorts + 1)
+    clips, shorts = harness.number(38, 20), harness.number(50, 10)
+    tally = Tally(BAR, shorts + len(LONG) + 2)
     with harness.app(Script(hello_world), latency=lambda _: LATENCY) as app:
         job = app.job(SPEECH_MAX_CONCURRENT_REQUESTS=str(CONCURRENCY))
-        app.upload(LONG, wav(CLIP * clips))
         names = [f"{number}.wav" for number in range(shorts)]
+        for name in LONG:
+            app.upload(name, wav(CLIP * clips))
         for name in names:
             app.upload(name, wav(murmur(0.8)))
-        long = threading.Thread(target=job.run, args=(app.audio.container_name, LONG))
-        long.start()
-        while not app.requests:
-            threading.Event().wait(0.01)
+        long = [threading.Thread(target=job.run, args=(app.audio.container_name, name)) for name in LONG]
+        for thread in long:
+            thread.start()
+        while _answered_clips(app) < CONCURRENCY:  # by then, all requests of the long recordings wait
+            time.sleep(0.01)
+        answered_before = _answered_clips(app)
+        answered: list[int] = []
 
         def run_short(name: str) -> str | None:
             job.run(app.audio.container_name, name)
+            answered.append(_answered_clips(app))
             status = app.read(name)["status"]
             return None if status == "Succeeded" else f"{name}: {status}"
 
         tally.run_each(run_short, names, at_once=shorts)
-        answered = _answered_clips(app)
-        long.join()
-        tally.count(_problem(app, answered, clips))
+        for thread in long:
+            thread.join()
+        first, last, total = min(answered) - answered_before, max(answered), clips * len(LONG)
+        late = first > MOST_BEFORE_FIRST
+        tally.count(f"{first} clips of the long ones were answered before the first short one" if late else None)
+        late = 2 * last >= total
+        tally.count(f"{last} of {total} clips were answered before the last short one" if late else None)
+        tally.run_each(lambda name: _problem(app, name, clips), LONG, at_once=1)
     return tally.result(
-        f"{clips} clips, then {shorts} recordings of one, {CONCURRENCY} in flight: {answered} of {clips} were answered"
-        " when the last short one finished"
+        f"{len(LONG)} recordings of {clips} clips, then {shorts} of one, {CONCURRENCY} in flight: {first} more clips"
+        f" were answered when the first short one finished, {last} of {total} when the last one did"
     )
 
 
 def _answered_clips(app: SoakApp) -> int:
-    """Return the number of clips of the long recording that have an answer."""
+    """Return the number of clips of the long recordings that have an answer."""
     return sum(request.ended > 0 and request.query["language"] == "fr-FR" for request in list(app.endpoint.received))
 
 
-def _problem(app: SoakApp, answered: int, clips: int) -> str | None:
-    document = app.read(LONG)
+def _problem(app: SoakApp, name: str, clips: int) -> str | None:
+    document = app.read(name)
     if document["status"] != "Succeeded" or len(document["phrases"]) != clips:
-        return f"the long recording: {document['status']}, {len(document['phrases'])} phrases"
-    return f"{answered} of {clips} clips were answered before the last short one" if 2 * answered >= clips else None
+        return f"{name}: {document['status']}, {len(document['phrases'])} phrases"
+    return None

@@ -1,8 +1,8 @@
 """Files that are broken or made to do harm, and a process that reads them as the app does.
 
 The files are numbered, and a number always gives the same file. `python -m tests.soak.hostile KIND FIRST STOP STEP`
-reads some of them and prints a line for each: number, seconds, peak memory in MB, outcome. It is a process of its own,
-so that a crash is recognised as one.
+reads some of them and prints a line for each: number, CPU seconds, seconds of audio, MB of memory, outcome. It is a
+process of its own, so that a crash is recognised as one.
 """
 
 import io
@@ -18,10 +18,11 @@ from pathlib import Path
 from local.progress import say
 from tests.support.hostile_files import BOMBS, playlists
 from tests.support.recordings import FORMATS, SPEECH, encode_as
+from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
 from transcription.errors import Final
 
-LONGEST_AUDIO = 2 * 3600 * 32_000  # bytes of samples; the app stops after MAX_AUDIO_MINUTES
+LONGEST_AUDIO = 2 * 3600  # seconds; the app stops after MAX_AUDIO_MINUTES
 HEAD_BYTES = 4096
 MAGIC = (
     *(b"RIFF\0\0\0\0WAVEfmt ", b"RF64", b"riff", b"FORM", b"caff", b".snd", b"fLaC", b"OggS\0\2", b"ID3\4\0\0"),
@@ -90,7 +91,14 @@ def whole(name: str) -> bytes:
 
 @cache
 def harmful() -> Mapping[str, bytes]:
-    return {**BOMBS, **playlists(Path("/etc/hostname"))}
+    return {"a packet for each sample": voice_file(1_000_000), **BOMBS, **playlists(Path("/etc/hostname"))}
+
+
+def voice_file(samples: int) -> bytes:
+    """Return a VOC file at 50 kHz with a block for each sample. It takes about as much CPU time as it has audio."""
+    head = b"Creative Voice File\x1a" + struct.pack("<HHH", 26, 0x010A, 0x1129)
+    first = b"\1" + struct.pack("<I", 3)[:3] + bytes([256 - 20, 0, 0x80])
+    return head + first + b"\2\1\0\0\x80" * (samples - 1) + b"\0"
 
 
 def files() -> list[str]:
@@ -122,33 +130,40 @@ def header(number: int) -> bytes:
 KINDS: Mapping[str, Callable[[int], bytes]] = {"files": file, "headers": header}
 
 
-def read(content: bytes) -> str:
-    """Read to the end, or to the longest supported recording, and return the outcome."""
-    size = 0
+def read(content: bytes) -> tuple[str, float]:
+    """Read to the end, or to the longest supported recording. Return the outcome and the seconds of audio."""
+    seconds = 0.0
     try:
         with closing(open_recording(io.BytesIO(content), len(content))) as recording:
             for block in recording.blocks():
-                size += len(block)
-                if size > LONGEST_AUDIO:
-                    return "too long"
+                seconds += len(block) / BYTES_PER_SECOND
+                if seconds > LONGEST_AUDIO:
+                    return "too long", seconds
     except Final:
-        return "refused"
-    return "read"
+        return "refused", seconds
+    return "read", seconds
 
 
-def peak_megabytes() -> int:
-    """Return the peak memory of this program. getrusage would include the process that started it."""
+def memory(field: str) -> int:
+    """Return this process's memory in MB: VmRSS for now, VmHWM for its peak."""
     status = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(field)) // 1024
+
+
+def forget_peak() -> None:
+    """Let the peak memory start again from now on. Otherwise one large file would hide all smaller ones after it."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def main(kind: str, numbers: range) -> None:
     for number in numbers:
         content = KINDS[kind](number)
         say(f"{number} start")
-        started = time.monotonic()
-        outcome = read(content)
-        say(f"{number} {time.monotonic() - started:.3f} {peak_megabytes()} {outcome}")
+        forget_peak()
+        megabytes, started = memory("VmRSS"), time.process_time()
+        outcome, seconds = read(content)
+        cpu_seconds = time.process_time() - started
+        say(f"{number} {cpu_seconds:.3f} {seconds:.3f} {memory('VmHWM') - megabytes} {outcome}")
 
 
 if __name__ == "__main__":

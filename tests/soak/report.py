@@ -24,6 +24,7 @@ class Result:
     failed: int
     note: str
     seconds: float
+    seen_red: str = ""  # mutants that this bar saw, of those it has to see; empty if none were run
 
 
 class Tally:
@@ -73,9 +74,10 @@ class Tally:
 
 def table(results: Sequence[Result]) -> str:
     """Return the table in Markdown, as `docs/reliability.md` has it."""
-    lines = ["| bar | ran | failed | note |", "|---|---|---|---|"]
+    lines = ["| bar | ran | failed | seen red | note |", "|---|---|---|---|---|"]
     lines += [
-        f"| {result.bar} | {result.ran:,} | {result.failed:,} | {result.note}; {result.seconds:.0f} s |"
+        f"| {result.bar} | {result.ran:,} | {result.failed:,} | {result.seen_red or '–'} |"
+        f" {result.note}; {result.seconds:.0f} s |"
         for result in results
     ]
     return "\n".join(lines)

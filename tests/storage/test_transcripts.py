@@ -237,6 +237,20 @@ def test_a_write_that_comes_too_late_changes_nothing_and_says_so(app: App, trans
     assert (app.documents(), content(app, "a.vtt")) == (["a.json", "a.vtt"], "two")
 
 
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_document_that_another_worker_wrote_after_the_lookup_is_not_overwritten(
+    app: App, transcripts: Transcripts, exists: bool
+) -> None:
+    older, theirs, ours = ({"status": "Succeeded", "source": {"etag": etag}} for etag in ("0x1", "0x2", "0x3"))
+    if exists:
+        assert transcripts.write("a", older, {"vtt": "older"}, StoredDocument(None))
+    looked_up = transcripts.with_captions(transcripts.find("a"), "a")
+    assert transcripts.write("a", theirs, {"vtt": "theirs"}, looked_up)
+    for captions in ({"vtt": "ours"}, {}):
+        assert not transcripts.write("a", ours, captions, looked_up)
+    assert (json.loads(content(app, "a.json")), content(app, "a.vtt")) == (theirs, "theirs")
+
+
 def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
     app: App, transcripts: Transcripts
 ) -> None:

@@ -1,0 +1,226 @@
+"""Mutants: small changes that break exactly what a bar promises. Each bar has to fail on its own.
+
+`old` must occur exactly once in its file. So it is short, and free of names that are likely to change. If the text has
+changed, write the mutant anew for the new code; do not drop it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change. `bar` must see it; `broken` says in plain English what it breaks.
+
+    `runs` are the bars to run, if `bar` is not one that can run: the search for secrets needs others.
+    """
+
+    bar: str
+    broken: str
+    file: str
+    old: str
+    new: str
+    runs: tuple[str, ...] = ()
+
+    @property
+    def bars(self) -> tuple[str, ...]:
+        return self.runs or (self.bar,)
+
+    def apply(self, project: Path) -> None:
+        """Change the file in this copy of the project. Raises MutantMisfit if `old` does not occur exactly once."""
+        path = project / self.file
+        source = path.read_text()
+        if (count := source.count(self.old)) != 1:
+            raise MutantMisfit(
+                f"The mutant {self.broken!r} does not fit: {self.file} has {self.old!r} {count} times, not once."
+                " Write the mutant anew for the new code in tests/soak/mutants.py."
+            )
+        path.write_text(source.replace(self.old, self.new))
+
+
+class MutantMisfit(Exception):
+    """The text to replace is missing or ambiguous."""
+
+
+MUTANTS = (
+    Mutant(
+        "duplicates",
+        "no document counts as finished",
+        "transcription/storage/transcripts.py",
+        "return self.final and self.source_etag == upload.etag",
+        "return False",
+    ),
+    Mutant(
+        "wire",
+        "an interim answer counts as the answer",
+        "transcription/speech/connections.py",
+        "while 100 <= self.status < 200:",
+        "while False:",
+    ),
+    Mutant(
+        "wire",
+        "a connection is used again without the peer's acknowledgement",
+        "transcription/speech/connections.py",
+        "            body = self._acknowledged(body)",
+        "            pass",
+    ),
+    Mutant(
+        "wire",
+        "an exchange has no deadline",
+        "transcription/speech/exchanges.py",
+        "exchange.late = True",
+        "continue",
+    ),
+    Mutant(
+        "sockets",
+        "an answer that cannot be read counts as silence",
+        "transcription/speech/answers.py",
+        'raise Retryable(f"the service\'s answer could not be read ({len(body)} bytes)") from None',
+        "return Answer(INITIAL_SILENCE, None, 0.0)",
+    ),
+    Mutant(
+        "statuses",
+        "Retry-After is ignored",
+        "transcription/speech/retries.py",
+        "if isinstance(error, Retryable) and error.retry_after is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "statuses",
+        "503 is final",
+        "transcription/speech/failures.py",
+        "status >= 500",
+        "status > 503",
+    ),
+    Mutant(
+        "outage",
+        "an upload has a twentieth of its time",
+        "transcription/clock.py",
+        "self._ends = self.clock.monotonic() + self.seconds",
+        "self._ends = self.clock.monotonic() + self.seconds / 20",
+    ),
+    Mutant(
+        "outage",
+        "nothing is retried",
+        "transcription/speech/retries.py",
+        "retry=retry_if_exception_type(Retryable),",
+        "retry=retry_if_exception_type(()),",
+    ),
+    Mutant(
+        "fairness",
+        "the first request that waits gets the next place, whichever recording it belongs to",
+        "transcription/speech/concurrency.py",
+        "ticket = min(self._waiting, key=lambda waiting: self._in_flight[waiting.recording])",
+        "ticket = self._waiting[0]",
+    ),
+    Mutant(
+        "kills",
+        "the document is written half a second before its captions",
+        "transcription/storage/transcripts.py",
+        "for kind, text in captions.items():",
+        "import time; self._put_document(name, document, existing.etag); time.sleep(0.5)\n"
+        "            existing = replace(existing, etag=self.find(name).etag)\n"
+        "            for kind, text in captions.items():",
+    ),
+    Mutant(
+        "inflight",
+        "a document is overwritten, whoever has written it meanwhile",
+        "transcription/storage/transcripts.py",
+        "**({} if replacing is None else only_if_unchanged(replacing)),",
+        "",
+    ),
+    Mutant(
+        "inflight",
+        "a first document is written, even if another worker was first",
+        "transcription/storage/transcripts.py",
+        "overwrite=replacing is not None,",
+        "overwrite=True,",
+    ),
+    Mutant(
+        "inflight",
+        "captions are removed, even if another worker has replaced them",
+        "transcription/storage/transcripts.py",
+        "self._container.delete_blob(blob, **only_if_unchanged(etag))",
+        "self._container.delete_blob(blob)",
+    ),
+    Mutant(
+        "inflight",
+        "a read returns whatever the upload holds now",
+        "transcription/storage/uploads.py",
+        "return read_stored(self._blob(upload.name), upload.etag, offset, length)",
+        "return bytes(self._blob(upload.name).download_blob(offset, length, decompress=False).readall())",
+    ),
+    Mutant(
+        "inflight",
+        "no request to storage depends on an ETag",
+        "transcription/storage/account.py",
+        'return {"etag": f\'"{bare_etag(etag)}"\', "match_condition": MatchConditions.IfNotModified}',
+        "return {}",
+    ),
+    Mutant(
+        "stateful",
+        "a transcript of older content counts as finished",
+        "transcription/storage/transcripts.py",
+        "return self.final and self.source_etag == upload.etag",
+        "return self.final",
+    ),
+    Mutant(
+        "media",
+        "tables in a file may have any size",
+        "transcription/audio/index_limits.py",
+        "return self._entries <= MOST_ENTRIES",
+        "return True",
+    ),
+    Mutant(
+        "media",
+        "a file may take any CPU time",
+        "transcription/audio/guarded_file.py",
+        " or self._cpu_seconds + running > self._cpu_limit:",
+        ":",
+    ),
+    Mutant(
+        "names",
+        "an output's name is never hashed",
+        "transcription/storage/names.py",
+        "if _utf16_units(name) > LONGEST_STEM or (",
+        "if False and (",
+    ),
+    Mutant(
+        "endurance",
+        "every recording leaks one block of memory",
+        "transcription/storage/uploads.py",
+        "self._blocks[number] = block",
+        'self._blocks[number] = block; globals().setdefault("leak", []).append(b"x" * BLOCK_BYTES)',
+    ),
+    Mutant(
+        "endurance",
+        "every recording leaves a file open",
+        "transcription/storage/uploads.py",
+        "self._blocks[number] = block",
+        'self._blocks[number] = block; globals().setdefault("leak", []).append(open("/dev/null"))',
+    ),
+    Mutant(
+        "canaries",
+        "a text that repeats a secret is quoted",
+        "transcription/settings/secrets.py",
+        "return NOT_SHOWN if self.repeated_in(text) else",
+        "return",
+        runs=("statuses",),
+    ),
+    Mutant(
+        "canaries",
+        "the message about a wrong setting quotes its value",
+        "transcription/settings/reader.py",
+        'problem = "missing" if value is None else _described(value)',
+        "problem = repr(value)",
+        runs=("statuses",),
+    ),
+    Mutant(
+        "canaries",
+        "storage's answers are quoted as they are",
+        "transcription/storage/account.py",
+        'raise StorageFailed(f"Storage failed ({type(error).__name__}): {reason(error)}") from None',
+        "raise",
+        runs=("sockets",),
+    ),
+)
