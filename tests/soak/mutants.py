@@ -1,7 +1,7 @@
 """Mutants: small changes that break exactly what a bar promises. Each bar has to fail on its own.
 
 `old` must occur exactly once in its file. So it is short, and free of names that are likely to change. If the text has
-changed, write the mutant anew for the new code; do not drop it.
+changed, rewrite the mutant for the new code; do not drop it.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Mutant:
         if (count := source.count(self.old)) != 1:
             raise MutantMisfit(
                 f"The mutant {self.broken!r} does not fit: {self.file} has {self.old!r} {count} times, not once."
-                " Write the mutant anew for the new code in tests/soak/mutants.py."
+                " Rewrite the mutant for the new code in tests/soak/mutants.py."
             )
         path.write_text(source.replace(self.old, self.new))
 
@@ -168,7 +168,7 @@ MUTANTS = (
         "media",
         "tables in a file may have any size",
         "transcription/audio/index_limits.py",
-        "return self._entries <= MOST_ENTRIES",
+        "return self._entries <= MAX_ENTRIES",
         "return True",
     ),
     Mutant(
@@ -182,7 +182,7 @@ MUTANTS = (
         "names",
         "an output's name is never hashed",
         "transcription/storage/names.py",
-        "if _utf16_units(name) > LONGEST_STEM or (",
+        "if _utf16_units(name) > MAX_STEM_UNITS or (",
         "if False and (",
     ),
     Mutant(
