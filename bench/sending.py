@@ -93,7 +93,7 @@ def processes(service: SpeechProcess, file: Path, *, tls: bool) -> Row:
         f"{figure(median(sample))} s",
         ratios(ours, sample),
         "×",
-        0.25,
+        0.35,
     )
 
 
