@@ -53,9 +53,23 @@ MUTANTS = (
     Mutant(
         "wire",
         "an interim answer counts as the answer",
+        "transcription/speech/responses.py",
+        "            if not is_interim(self.status):",
+        "            if True:",
+    ),
+    Mutant(
+        "wire",
+        "an answer that comes before its request was sent is not noticed",
         "transcription/speech/connections.py",
-        "while 100 <= self.status < 200:",
+        "while holds_decrypted_bytes(self.sock) or wait_for_read(self.sock, timeout=0.0):",
         "while False:",
+    ),
+    Mutant(
+        "wire",
+        "bytes that TLS has decrypted already are not noticed",
+        "transcription/speech/responses.py",
+        "return sock.pending() > 0",
+        "return False",
     ),
     Mutant(
         "wire",

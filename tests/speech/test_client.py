@@ -24,7 +24,8 @@ from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.settings.secrets import NOT_SHOWN
 from transcription.speech.client import RecognitionOptions
-from transcription.speech.transport import CHUNK_BYTES, MAX_ANSWER_BYTES
+from transcription.speech.exchanges import MAX_ANSWER_BYTES
+from transcription.speech.transport import CHUNK_BYTES
 
 AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 

@@ -106,12 +106,65 @@ def test_a_success_before_the_request_was_sent_is_refused(tls: ssl.SSLContext | 
         connection.send(OK)
         connection.read_head()
         connection.send(CONTINUE + WRONG)
+        connection.wait_for_hang_up()
 
     with RawPeer(script, tls) as peer:
         client = Client(peer)
         assert client.post().body == b"right"
         with pytest.raises(OutOfOrder):
             client.post(pause=0.2)
+        assert client.post().body == b"right", "on a new connection"
+        assert peer.connections == 2
+
+
+@pytest.mark.parametrize("interim", [b"HTTP/1.1 102 Processing\r\nX-Step: 1\r\n\r\n", CONTINUE, CONTINUE * 2])
+def test_interim_answers_while_the_body_is_sent_are_skipped(tls: ssl.SSLContext | None, interim: bytes) -> None:
+    def script(connection: RawConnection) -> None:
+        while True:
+            connection.read_head()
+            connection.send(CONTINUE)
+            time.sleep(0.02)
+            connection.send(interim)
+            connection.read_body()
+            connection.send(interim + OK)
+
+    with RawPeer(script, tls) as peer:
+        client = Client(peer)
+        assert [client.post(pause=0.1).body for _ in range(3)] == [b"right"] * 3
+        assert peer.connections == 1
+
+
+def test_an_interim_answer_may_come_before_the_acknowledgement(tls: ssl.SSLContext | None) -> None:
+    def script(connection: RawConnection) -> None:
+        while True:
+            connection.read_head()
+            connection.send(b"HTTP/1.1 102 Processing\r\n\r\n" + CONTINUE)
+            connection.read_body()
+            connection.send(OK)
+
+    with RawPeer(script, tls) as peer:
+        client = Client(peer)
+        assert [client.post().body for _ in range(3)] == [b"right"] * 3
+        assert peer.connections == 1
+
+
+def test_kept_connections_that_went_mute_do_not_end_the_use_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network may forget idle connections. The peer has acknowledged before, so it will again."""
+    monkeypatch.setattr("transcription.speech.connections.ACKNOWLEDGED_WITHIN", 0.05)
+    accepted = []
+
+    def script(connection: RawConnection) -> None:
+        accepted.append(connection)
+        for _ in range(2 if len(accepted) <= 4 else 100):
+            connection.read_request()
+            connection.send(OK)
+        connection.read_head()
+        connection.wait_for_hang_up()
+
+    with RawPeer(script) as peer:
+        client = Client(peer)
+        assert [client.post().body for _ in range(30)] == [b"right"] * 30
+        assert peer.connections == 5
 
 
 def test_a_refusal_in_place_of_the_acknowledgement_counts_without_its_words(tls: ssl.SSLContext | None) -> None:

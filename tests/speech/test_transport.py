@@ -7,31 +7,39 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import trustme
 
 from local.speech import Fault, Script, SpeechEndpoint
 from tests.support.clock import FakeClock
+from tests.support.raw_peer import RawConnection, RawPeer
 from tests.support.settings import SPEECH_KEY
 from tests.support.speech_client import Caller
 from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured
 from transcription.speech import client
+from transcription.speech.transport import Transport
 
 PASSWORD = "s3cret"
 
 
 @dataclass
 class Proxy:
-    """A proxy that opens one tunnel, and records the request's head and every byte that passes."""
+    """A proxy that opens tunnels, one after another, and records the requests' heads and every byte that passes."""
 
+    tunnels: int = 1
     port: int = 0
     heads: list[bytes] = field(default_factory=list)
     forwarded: bytearray = field(default_factory=bytearray)
 
     def serve(self, listener: socket.socket) -> None:
+        for _ in range(self.tunnels):
+            self._serve_one(listener)
+
+    def _serve_one(self, listener: socket.socket) -> None:
         try:
             client, _ = listener.accept()
         except OSError:  # the test ended without a connection
@@ -58,8 +66,8 @@ class Proxy:
 
 
 @contextmanager
-def proxy(tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
-    running = Proxy()
+def proxy(tls: ssl.SSLContext | None = None, tunnels: int = 1) -> Iterator[Proxy]:
+    running = Proxy(tunnels)
     with socket.create_server(("127.0.0.1", 0)) as plain, _secured(plain, tls) as listener:
         running.port = listener.getsockname()[1]
         threading.Thread(target=running.serve, args=(listener,), daemon=True).start()
@@ -85,6 +93,30 @@ def test_the_environments_proxy_is_used_except_for_excluded_hosts(
         assert running.heads[0].startswith(b"CONNECT localhost:")
         assert b"Proxy-Authorization: Basic " in running.heads[0]
         assert SPEECH_KEY.encode() not in running.heads[0] + running.forwarded
+
+
+def test_a_new_tunnel_is_opened_where_a_refusal_ended_the_last_one(
+    authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy's answer to CONNECT is its own, whatever the last request on the connection was answered."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+
+    def script(connection: RawConnection) -> None:
+        connection.read_request()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        connection.read_head()
+        connection.send(b"HTTP/1.1 429 Busy\r\nContent-Length: 0\r\n\r\n")
+        connection.wait_for_hang_up()
+
+    with RawPeer(script, context) as peer, proxy(tunnels=3) as running:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{running.port}")
+        transport = Transport(1)
+        statuses = [transport.post(peer.url, [], {}, iter([b"clip"]), (2.0, 2.0), 5.0).status for _ in range(6)]
+    assert statuses == [200, 429] * 3
+    assert len(running.heads) == 3
 
 
 def test_a_malformed_proxy_address_is_a_configuration_error_without_its_password(

@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from unittest import mock
 
 import requests
 
 from tests.support.wire_peer import SEED_HEADER, STALE_PAUSE, Plan, WirePeer
+from transcription.speech import connections
 from transcription.speech.exchanges import ExchangeFailed
 from transcription.speech.transport import Reply, Transport
 
@@ -36,7 +38,8 @@ def run_exchanges(count: int, seed: int, tls: ssl.SSLContext | None = None) -> O
     """Run `count` exchanges with random plans, on a pool of four connections."""
     dice, outcomes = random.Random(seed), Outcomes()
     seeds = [dice.getrandbits(48) for _ in range(count)]
-    with WirePeer(tls) as peer, ThreadPoolExecutor(CONNECTIONS) as pool:
+    patience = mock.patch.object(connections, "ACKNOWLEDGED_WITHIN", DEADLINE / 5)
+    with WirePeer(tls) as peer, ThreadPoolExecutor(CONNECTIONS) as pool, patience:
         transport = Transport(CONNECTIONS)
         list(pool.map(lambda plan_seed: _exchange(transport, peer.url, plan_seed, outcomes), seeds))
     return outcomes
@@ -62,7 +65,7 @@ def _exchange(transport: Transport, url: str, seed: int, outcomes: Outcomes) -> 
 
 def _body(plan: Plan, mark: bytes) -> Iterator[bytes]:
     yield mark
-    if plan.stale:
+    if plan.stale or plan.amid:
         time.sleep(STALE_PAUSE)
     yield mark
 

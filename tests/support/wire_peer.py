@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 SEED_HEADER = "X-Plan"
-STALE_PAUSE = 0.03  # seconds that a client waits in the middle of a body where the plan sends a stale answer
+STALE_PAUSE = 0.06  # seconds that a client waits in the middle of a body if the plan sends anything meanwhile
 INTERIM = (
     b"HTTP/1.1 100 Continue\r\n\r\n",
     b"HTTP/1.1 102 Processing\r\nX-Step: 1\r\n\r\n",
@@ -34,7 +34,9 @@ class Plan:
     interim: tuple[bytes, ...]
     framing: str  # length, chunked, trailers, or close
     status: int
-    stale: bool  # an answer to the connection's last request comes while this one is being sent
+    stale: str  # when the answer to the connection's last request comes again: never, "first", "acknowledged" or "late"
+    refused: bool  # a refusal comes in place of the acknowledgement
+    amid: bytes  # an interim answer while the body is being sent
     doubled: bool
     behind: bytes  # junk after the answer
     cut: float | None  # the share of the answer after which the connection ends
@@ -49,7 +51,9 @@ class Plan:
             interim=tuple(dice.choices(INTERIM, k=dice.choice([0, 0, 1, 2, 5]))),
             framing=dice.choice(["length", "length", "chunked", "trailers", "close"]),
             status=dice.choice([200] * 8 + [401, 429, 503, 101, 204]),
-            stale=dice.random() < 0.1,
+            stale=dice.choice([""] * 17 + ["first", "acknowledged", "late"]),
+            refused=dice.random() < 0.03,
+            amid=dice.choice(INTERIM) if dice.random() < 0.1 else b"",
             doubled=dice.random() < 0.15,
             behind=dice.choice(JUNK) if dice.random() < 0.1 else b"",
             cut=dice.random() if dice.random() < 0.1 else None,
@@ -101,10 +105,17 @@ class WirePeer:
                 last = b""
                 while (seed := _read_head(requests)) is not None:
                     plan = Plan.of(seed)
-                    if plan.stale and last:
+                    if plan.refused and last:
+                        sock.sendall(b"HTTP/1.1 429 Busy\r\nContent-Length: %d\r\n\r\n%b" % (len(last), last))
+                        return
+                    if plan.stale == "first":
                         sock.sendall(last)
                     if plan.acknowledged:
-                        sock.sendall(INTERIM[0])
+                        sock.sendall(INTERIM[0] + (last if plan.stale == "acknowledged" else b""))
+                    if plan.stale == "late":
+                        time.sleep(STALE_PAUSE / 2)
+                        sock.sendall(last)
+                    sock.sendall(plan.amid)
                     last = _framed(plan, _read_body(requests))
                     if not self._answer(sock, plan, last):
                         return

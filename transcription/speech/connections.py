@@ -1,6 +1,7 @@
 """HTTP connections that are safe to use again, and that no peer can hold for ever.
 
-Four things go beyond what urllib3 and http.client do. Each overrides a public method or attribute.
+Four things go beyond what urllib3 and http.client do. No private name is used. Two places, `sock` and `begin`, rely on
+the order in which http.client uses them.
 
 - **Early answers.** The service may answer 401 or 429 and close while the audio is still being sent. urllib3 reads that
   answer if the send failed with BrokenPipeError. Over TLS, Python 3.11 and 3.12 raise SSLEOFError instead: the answer
@@ -14,11 +15,11 @@ Four things go beyond what urllib3 and http.client do. Each overrides a public m
 - **Slow peers.** A read timeout starts again with every byte, so a peer that drips could hold a request for ever.
 """
 
-import io
 import re
 import socket
 import ssl
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from http.client import HTTPResponse
@@ -29,89 +30,25 @@ from urllib3 import HTTPResponse as Answer
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
 
-from transcription.speech.exchanges import EXCHANGES, NotAcknowledged, hang_up
+from transcription.speech.exchanges import EXCHANGES, NotAcknowledged
+from transcription.speech.responses import FinalResponse, holds_decrypted_bytes, is_interim
 
-ACKNOWLEDGED_WITHIN = 1.0  # seconds; a round trip takes a tenth
-MAX_HEAD_BYTES = 8192  # bytes
+ACKNOWLEDGED_WITHIN = 1.0  # seconds; ten round trips
+EARLY_HEAD_WITHIN = 0.1  # seconds; its first bytes are there already, unless they were TLS's own
+MAX_HEAD_BYTES = 8192
 _USUAL_HEAD = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WHOLE_HEAD = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)[ \r](?:(?!\r\n\r\n).)*\r\n\r\n", re.DOTALL)
 
 
 def is_about_service(status: int) -> bool:
-    """Tell whether a status means the service or the key, and not the audio that was sent."""
+    """Tell whether a status is about the service or the key, and not about the audio that was sent."""
     return status in (401, 403, 408, 429) or status >= 500
 
 
-class _FinalResponse(HTTPResponse):
-    """An answer that is not interim."""
-
-    def __init__(self, sock: Any, *args: Any, once: bool, head: bytes, **kwargs: Any) -> None:
-        super().__init__(_Source(sock, once, head), *args, **kwargs)  # type: ignore[arg-type]  # of a socket, it uses makefile only
-
-    def begin(self) -> None:
-        super().begin()
-        while 100 <= self.status < 200:  # RFC 9110 15.2; we never ask to switch protocols, so 101 is no exception
-            self.headers = self.msg = None  # type: ignore[assignment]  # as before the first call
-            super().begin()
-
-
-class _Source:
-    """The part of a socket that a response reads from."""
-
-    def __init__(self, sock: Any, once: bool, head: bytes) -> None:
-        self._reader = sock, once, head
-
-    def makefile(self, _mode: str) -> "_AnswerReader":
-        return _AnswerReader(*self._reader)
-
-
-class _AnswerReader(io.BufferedReader):
-    """Reads one answer. Hangs up if anything is left behind it, or if the connection is for `once`."""
-
-    def __init__(self, sock: Any, once: bool, head: bytes) -> None:
-        self._sock = sock
-        self._once = once
-        self._incoming = _Incoming(sock, head)
-        super().__init__(self._incoming)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._incoming.ended = True
-            if self._once or self.peek(1) or _holds_decrypted_bytes(self._sock):
-                hang_up(self._sock.fileno())
-        super().close()
-
-
-class _Incoming(io.RawIOBase):
-    """The head, if it has been read already, and the bytes of a socket until the answer has `ended`."""
-
-    def __init__(self, sock: Any, head: bytes) -> None:
-        super().__init__()
-        self._head = io.BytesIO(head)
-        self._raw = sock.makefile("rb", buffering=0)
-        self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self.ended:
-            return None
-        return self._head.readinto(buffer) or self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        super().close()
-        self._raw.close()
-
-
-def _holds_decrypted_bytes(sock: Any) -> bool:
-    """Tell whether TLS may hold bytes that no look at the socket shows."""
-    if isinstance(sock, ssl.SSLSocket):
-        try:
-            return sock.pending() > 0
-        except (OSError, ValueError):  # it is closed
-            return False
-    return hasattr(sock, "socket")  # TLS within a proxy's TLS cannot tell, so such a connection is used once
+def _status(head: bytes) -> int:
+    """Return the status of a whole head, or 0."""
+    match = _WHOLE_HEAD.fullmatch(head)
+    return int(match[1]) if match else 0
 
 
 class _Connection(HTTPConnection):
@@ -129,6 +66,7 @@ class _Connection(HTTPConnection):
         self.__dict__["sock"] = sock
         if sock is None:
             self._answers = 0
+            self.response_class = HTTPResponse  # a proxy's answer to CONNECT comes first
         elif type(sock) is socket.socket:
             EXCHANGES.follow(sock)
 
@@ -149,44 +87,54 @@ class _Connection(HTTPConnection):
         super().request(method, url, body, headers, chunked=chunked, **kwargs)
 
     def _acknowledged(self, body: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the body once the peer asks for it. Before the last chunk, look whether it has answered already."""
+        """Yield the body once the peer asks for it. Before the last chunk, look whether it has answered already.
+
+        Raises NotAcknowledged, before it takes anything from the body, if the peer does not ask for it.
+        Raises BrokenPipeError if there is an answer already: urllib3 then reads that and sends no more.
+        """
         self._await_acknowledgement()
+        EXCHANGES.mark_acknowledged()
         chunks = iter(body)
         chunk = next(chunks, b"")
         for following in chunks:
             yield chunk
             chunk = following
-        if wait_for_read(self.sock, timeout=0.0):
-            EXCHANGES.mark_early()
+        while holds_decrypted_bytes(self.sock) or wait_for_read(self.sock, timeout=0.0):
+            head = self._read_head(EARLY_HEAD_WITHIN)
+            if not head:
+                break
+            if not is_interim(_status(head)):
+                raise self._answered(head)
         yield chunk
 
     def _await_acknowledgement(self) -> None:
-        """Read the next head, and nothing behind it.
+        status = int(HTTPStatus.PROCESSING)
+        while is_interim(status) and status != HTTPStatus.CONTINUE:
+            head = self._read_head(ACKNOWLEDGED_WITHIN)
+            status = _status(head)
+            if is_about_service(status):
+                raise self._answered(head)
+            if not is_interim(status):
+                raise NotAcknowledged(silent=not head)
 
-        Raises BrokenPipeError if it is a refusal: urllib3 then reads that without sending the body.
-        Raises NotAcknowledged if it is neither a refusal nor `100 Continue`.
-        """
+    def _read_head(self, seconds: float) -> bytes:
+        """Return the next head, and nothing behind it; what there is of it if it is not whole within `seconds`."""
         head = b""
-        self.sock.settimeout(ACKNOWLEDGED_WITHIN)
-        try:
+        self.sock.settimeout(seconds)
+        with suppress(OSError):
             while not head.endswith(b"\r\n\r\n") and len(head) < MAX_HEAD_BYTES:
                 piece = self.sock.recv(1 if head else len(_USUAL_HEAD))
                 if not piece:
                     break
                 head += piece
-        except TimeoutError:
-            raise NotAcknowledged(silent=not head) from None
-        except OSError:
-            pass
-        match = _WHOLE_HEAD.fullmatch(head)
-        status = int(match[1]) if match else 0
         self.sock.settimeout(self.timeout)
-        if is_about_service(status):
-            EXCHANGES.mark_early()
-            self._expect(once=True, head=head)
-            raise BrokenPipeError("the peer answered instead of asking for the body")
-        if status != HTTPStatus.CONTINUE:
-            raise NotAcknowledged
+        return head
+
+    def _answered(self, head: bytes) -> BrokenPipeError:
+        """Note the answer that came before its request was sent. It may belong to an earlier one."""
+        EXCHANGES.mark_early()
+        self._expect(once=True, head=head)
+        return BrokenPipeError("the peer answered before the request was sent")
 
     def getresponse(self) -> Answer:  # type: ignore[override]  # as urllib3 declares it
         response = super().getresponse()
@@ -195,7 +143,7 @@ class _Connection(HTTPConnection):
 
     def _expect(self, *, once: bool, head: bytes = b"") -> None:
         """Say how to read the next answer. Its `head` may have been read; after one that is read `once`, hang up."""
-        self.response_class = partial(_FinalResponse, once=once, head=head)  # type: ignore[assignment]  # only called
+        self.response_class = partial(FinalResponse, once=once, head=head)  # type: ignore[assignment]  # only called
 
 
 class _TlsConnection(_Connection, HTTPSConnection):
@@ -203,7 +151,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
         try:
             super().send(data)
         except ssl.SSLEOFError as closed:
-            raise BrokenPipeError("The peer closed the connection while the body was being sent") from closed
+            raise BrokenPipeError("the peer closed the connection") from closed
 
 
 class Pool(HTTPConnectionPool):

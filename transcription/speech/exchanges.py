@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+MAX_ANSWER_BYTES = 4 << 20  # a minute of speech with word times takes some ten thousand
+
 
 class ExchangeFailed(Exception):
     """There is no answer that can be trusted. Another try may get one."""
@@ -24,8 +26,8 @@ class TooSlow(ExchangeFailed):
 
 
 class TooLongAnswer(ExchangeFailed):
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"the answer has more than {limit} bytes")
+    def __init__(self) -> None:
+        super().__init__(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
 
 
 class OutOfOrder(ExchangeFailed):
@@ -51,12 +53,14 @@ class Exchange:
     """One request and its answer, in the thread that began it.
 
     late: its time is over, and its sockets were shut down.
+    acknowledged: the peer asked for the body.
     answered_early: there was an answer before the request was sent. It may belong to an earlier request.
     """
 
     def __init__(self, seconds: float) -> None:
         self.due = time.monotonic() + seconds
         self.late = False
+        self.acknowledged = False
         self.answered_early = False
         self.descriptors: list[int] = []  # copies of our own: the connection may close its socket before the end
 
@@ -64,7 +68,7 @@ class Exchange:
 class Exchanges:
     """All exchanges of the process.
 
-    One thread serves them all: a timer for each request would be a thread for each, and a sixth of its CPU time.
+    One thread serves them all. A timer for each request would need a thread each, and took a sixth of the CPU time.
     """
 
     def __init__(self) -> None:
@@ -102,6 +106,11 @@ class Exchanges:
                 exchange.descriptors.append(os.dup(sock.fileno()))
                 if exchange.late:
                     hang_up(exchange.descriptors[-1])
+
+    def mark_acknowledged(self) -> None:
+        """Note that the peer asked for the body of this thread's request."""
+        if exchange := self._current():
+            exchange.acknowledged = True
 
     def mark_early(self) -> None:
         """Note that there was an answer before this thread's request was sent."""

@@ -11,18 +11,23 @@ from typing import Any, ClassVar
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
-from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.poolmanager import PoolManager
 
 from transcription.errors import Misconfigured
 from transcription.speech.connections import Pool, TlsPool, is_about_service
-from transcription.speech.exchanges import EXCHANGES, NotAcknowledged, OutOfOrder, TooLongAnswer, TooSlow
+from transcription.speech.exchanges import (
+    EXCHANGES,
+    MAX_ANSWER_BYTES,
+    ExchangeFailed,
+    NotAcknowledged,
+    OutOfOrder,
+    TooLongAnswer,
+    TooSlow,
+)
 
 CHUNK_BYTES = 64 * 1024  # two seconds of audio; from 16 KiB each doubling saves CPU, beyond this nothing is gained
 READ_BYTES = 64 * 1024
-MAX_ANSWER_BYTES = 4 << 20  # bytes; a minute of speech with word times takes some ten thousand
-
-
-MAX_SILENCES = 3  # then the peer does not acknowledge requests, and each gets a connection of its own
+MAX_SILENCES = 3  # without any acknowledgement; then assume that the peer never sends one
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,10 @@ class Transport:
     """
 
     def __init__(self, connections: int) -> None:
-        """Raises Misconfigured if the file of certificate authorities does not exist."""
+        """Open no connection yet.
+
+        Raises Misconfigured if the file of certificate authorities does not exist.
+        """
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = _certificate_authorities()
@@ -52,6 +60,7 @@ class Transport:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
         self._connections = connections
+        self._acknowledges = False  # whether the peer ever did
         self._silences = 0
         self._proxies: dict[str, dict[str, str]] = {}
 
@@ -66,15 +75,20 @@ class Transport:
     ) -> Reply:
         """Send one request and return its answer. Sends `body` in chunks unless it is bytes.
 
-        `timeout` limits connecting, and the silence of the peer. `seconds` limits everything, up to the last byte.
+        `timeout` limits connecting to each address, and the silence of the peer. `seconds` limits everything from the
+        first byte to the last.
         Raises ExchangeFailed, or an error of requests.
         """
         with EXCHANGES.within(seconds) as exchange:
             try:
                 reply = self._post(url, query, headers, body, timeout)
-            finally:
-                if exchange.late:  # whatever else it looks like: an answer without a length just ends
-                    raise TooSlow
+            except (requests.RequestException, ExchangeFailed):
+                if exchange.late:
+                    raise TooSlow from None
+                raise
+        if exchange.late:  # an answer without a length just ends when its connection is shut down
+            raise TooSlow
+        self._acknowledges = self._acknowledges or exchange.acknowledged
         if not exchange.answered_early:
             return reply
         if not is_about_service(reply.status):
@@ -104,19 +118,19 @@ class Transport:
             for piece in response.iter_content(READ_BYTES):
                 content += piece
                 if len(content) > MAX_ANSWER_BYTES:
-                    raise TooLongAnswer(MAX_ANSWER_BYTES)
+                    raise TooLongAnswer
         return Reply(response.status_code, response.headers, bytes(content))
 
     def _answer(self, url: str, headers: dict[str, str], **request: Any) -> requests.Response:
-        """Return the answer, of which only the head has been read."""
+        """Return the answer. Only its head has been read."""
+        if self._silences >= MAX_SILENCES and not self._acknowledges:
+            headers = {**headers, "Connection": "close"}
         for _ in range(self._connections):
-            if self._silences >= MAX_SILENCES:
-                break
             try:
                 return self._session.post(url, headers=headers, **request)
             except NotAcknowledged as refusal:  # the pool has dropped that connection, and the body is untouched
                 self._silences += refusal.silent
-        return self._session.post(url, headers={**headers, "Connection": "close"}, **request)
+        return self._session.post(url, headers=headers, **request)
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         if url not in self._proxies:
@@ -141,7 +155,7 @@ def in_chunks(header: bytes, audio: bytes) -> Iterator[bytes]:
 
 
 class _Adapter(HTTPAdapter):
-    """Uses our connections, with a proxy or without. (SOCKS keeps its own: they make the tunnel.)"""
+    """Uses our connections, with a proxy or without. SOCKS is refused: its package is not deployed."""
 
     _POOLS: ClassVar = {"http": Pool, "https": TlsPool}
 
@@ -152,6 +166,5 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(*args, **kwargs)
-        if isinstance(manager, ProxyManager):
-            manager.pool_classes_by_scheme = self._POOLS
+        manager.pool_classes_by_scheme = self._POOLS
         return manager
