@@ -92,6 +92,25 @@ def test_anything_but_a_safe_base_url_is_refused(address: str) -> None:
         Endpoint.of_address(address)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "key-ca11ab1ecafe4b1d0ddba11c0ffee5ec.example.com",
+        "gateway.ca11ab1ecafe4b1d0ddb-x",
+        "CA11AB1ECAFE4B1D0DDBA11C0FFEE5EC1.example.com",
+        "ca11ab1ecafe4b1d0ddba11c.stt.speech.microsoft.com",
+    ],
+)
+def test_a_host_that_contains_a_key_is_refused_without_repeating_it(host: str) -> None:
+    with pytest.raises(ValueError, match="has a host with 20 hexadecimal digits in a row") as caught:
+        Endpoint.of_address(f"https://{host}/")
+    assert "ca11" not in str(caught.value).casefold()
+
+
+def test_a_host_with_fewer_hexadecimal_digits_is_taken() -> None:
+    assert Endpoint.of_address("https://app-ca11ab1ecafe4b1d0dd.example.com").base.endswith("4b1d0dd.example.com")
+
+
 def test_a_path_that_looks_like_a_host_is_only_a_path() -> None:
     address = "https://mine.example.com/x.stt.speech.microsoft.com"
     assert Endpoint.of_address(address).recognition_url == f"{address}/stt{PATH}"

@@ -1,6 +1,7 @@
 """A text that repeats a secret is recognised, whatever the encoding, and any other text is quoted."""
 
 import base64
+import time
 
 import pytest
 from hypothesis import assume, given, settings
@@ -39,6 +40,28 @@ def test_a_run_is_the_shortest_part_that_is_recognised() -> None:
     secrets = Secrets([SPEECH_KEY])
     assert secrets.repeated_in(SPEECH_KEY[5 : 5 + RUN])
     assert not secrets.repeated_in(SPEECH_KEY[5 : 5 + RUN - 1])
+
+
+@pytest.mark.parametrize("text", ["code a1B2 is wrong", "https://h/a1B2/x", '{"code":"a1B2"}', "a%31B2", "&#97;1B2"])
+def test_a_short_secret_is_recognised_as_a_whole_word(text: str) -> None:
+    assert Secrets(["a1B2"]).quotable(text) == NOT_SHOWN
+
+
+@pytest.mark.parametrize("text", ["xa1B2", "a1B23", "A1b2", "a1 B2", "for me"])
+def test_a_short_secret_is_not_recognised_within_a_word_or_in_another_case(text: str) -> None:
+    assert Secrets(["a1B2", "me", ""]).quotable(text) == text
+
+
+def test_many_backslashes_take_no_time() -> None:
+    started = time.process_time()
+    assert not Secrets([SPEECH_KEY]).repeated_in("\\" * 200_000)
+    assert time.process_time() - started < 2
+
+
+def test_a_long_value_of_words_is_judged_in_no_time() -> None:
+    started = time.process_time()
+    assert not Secrets(["1" * 5000 + "a" * 5000 + "!"]).repeated_in_speech("one")
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("before", range(4))

@@ -1,6 +1,7 @@
 """Failed requests give short reasons without secrets, and tell when another try may help."""
 
 import errno
+import json
 import os
 from datetime import timedelta
 from email.utils import format_datetime
@@ -11,10 +12,12 @@ from urllib3.exceptions import ProtocolError
 from tests.support.clock import FakeClock
 from tests.support.secrets import ENCODINGS, shown_run
 from tests.support.settings import SPEECH_KEY, app_settings
+from transcription.errors import Retryable
 from transcription.settings.app import Settings
 from transcription.settings.secrets import NOT_SHOWN, Secrets
 from transcription.speech.failures import (
     QUOTED,
+    SEARCHED,
     explanation,
     is_retryable,
     network_reason,
@@ -93,19 +96,61 @@ def test_keys_tokens_and_query_settings_are_secrets_of_a_request() -> None:
     secrets = secrets_of(speech, {"Authorization": "Bearer c0de3.c0de3.c0de3"})
     for secret in (SPEECH_KEY, "c0de1c0de1c0de1", "c0de2-c0de2-c0de2", "c0de3.c0de3.c0de3"):
         assert explanation(f"no {secret} here".encode(), secrets) == NOT_SHOWN
-    assert explanation(b"Bearer mode is custom", secrets) == "Bearer mode is custom"
+    assert explanation(b"no custom mode here", secrets) == NOT_SHOWN
+    assert explanation(b"Bearer mode is accustomed", secrets) == "Bearer mode is accustomed"
 
 
-def test_keys_and_tokens_are_masked_in_the_words_of_an_answer() -> None:
-    assert without_secrets(b"key ABC, key abc", {"Ocp-Apim-Subscription-Key": "abc"}) == b"key ***, key ***"
-    assert without_secrets(b"token t.k", {"Authorization": "Bearer t.k"}) == b"token ***"
-    assert without_secrets(b"nothing to hide", {}) == b"nothing to hide"
+@pytest.mark.parametrize("ending", ["", "/", "/stt", "/stt/speech/recognition/dictation/cognitiveservices/v1"])
+def test_the_path_of_a_gateway_is_a_secret_of_a_request(ending: str) -> None:
+    address = f"https://gateway.example.com/api/Zq7vT2xK9wLm{ending}"
+    secrets = secrets_of(Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=address)).speech, {})
+    assert explanation(b"Cannot POST /api/Zq7vT2xK9wLm/stt/speech/recognition/x", secrets) == NOT_SHOWN
+    assert explanation(b"Cannot POST /stt/speech/recognition/conversation/x", secrets).startswith("Cannot POST /stt")
 
 
-@pytest.mark.parametrize("encoding", ["JSON", "JSON in UTF-16", "JSON escapes", "UTF-8 with BOM"])
-def test_the_words_of_an_answer_are_masked_after_decoding(encoding: str) -> None:
-    body = ENCODINGS[encoding](f"Hello {SPEECH_KEY}")
-    assert b"Hello ***" in without_secrets(body, {"Ocp-Apim-Subscription-Key": SPEECH_KEY})
+def words(display: str) -> bytes:
+    return json.dumps({"RecognitionStatus": "Success", "NBest": [{"Display": display}]}).encode()
+
+
+def secrets_with_query(query: str, **settings: str) -> Secrets:
+    return secrets_of(Settings.read(app_settings(AZURE_SPEECH_QUERY=query, **settings)).speech, {})
+
+
+@pytest.mark.parametrize("secret", [SPEECH_KEY, "c0de1c0de1c0de1", "c0de2-c0de2-c0de2", "api/Zq7vT2xK9wLm"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_an_answer_whose_words_repeat_a_secret_is_not_used(encoding: str, secret: str) -> None:
+    secrets = secrets_with_query(
+        "code=c0de1c0de1c0de1",
+        AZURE_SPEECH_ENDPOINT_ID="c0de2-c0de2-c0de2",
+        AZURE_SPEECH_ENDPOINT="https://gateway.example.com/api/Zq7vT2xK9wLm",
+    )
+    repeated = ENCODINGS[encoding](secret).decode("utf-8", "replace")
+    with pytest.raises(Retryable, match=r"^the service's answer repeats the key$"):
+        without_secrets(words(f"Hello {repeated}"), secrets)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_an_answer_is_searched_after_decoding(encoding: str) -> None:
+    with pytest.raises(Retryable, match="repeats the key"):
+        without_secrets(words(SPEECH_KEY).decode().encode(encoding), KEY)
+
+
+@pytest.mark.parametrize(
+    "value", ["conversation", "true", "custom", "2026-11-25", "conversation2", "Sales_Calls", "a1b2"]
+)
+def test_a_setting_that_somebody_may_say_is_no_secret_of_a_transcript(value: str) -> None:
+    answer = words(f"My {value} conversation 2026 11 25, sales calls")
+    assert without_secrets(answer, secrets_with_query(f"mode={value}")) == answer
+
+
+@pytest.mark.parametrize("content", [b"", b"eyJ0.eyJ1.c2ln", b"{", b"[" * 100_000, b'{"Offset": 1, "Words": [null]}'])
+def test_an_answer_without_words_is_passed_on(content: bytes) -> None:
+    assert without_secrets(content, KEY) == content
+
+
+def test_more_text_than_a_minute_of_speech_has_is_not_searched() -> None:
+    with pytest.raises(Retryable, match="could not be read"):
+        without_secrets(words("x" * (SEARCHED + 1)), KEY)
 
 
 def test_a_network_reason_is_the_innermost_cause() -> None:

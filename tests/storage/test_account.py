@@ -4,6 +4,7 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
 from transcription.settings.secrets import NOT_SHOWN, Secrets
-from transcription.storage.account import READ_TRIES, connect, reason, without_addresses
+from transcription.storage.account import QUOTED, READ_TRIES, connect, reason, without_addresses
 from transcription.storage.uploads import UploadProperties, Uploads
 
 NOBODY_THERE = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
@@ -150,6 +151,39 @@ def test_the_authorization_of_a_request_is_not_shown(scheme: str) -> None:
     error = HttpResponseError(f"{SIGNATURE} is wrong")
     error.response = SimpleNamespace(request=request)
     assert reason(error).startswith(NOT_SHOWN)
+
+
+def failed(message: str, url: str = "https://acc.blob.core.windows.net/") -> HttpResponseError:
+    error = HttpResponseError(message)
+    error.response = SimpleNamespace(request=HttpRequest("GET", url))
+    error.status_code = 403
+    return error
+
+
+@pytest.mark.parametrize("name", ["sig", "Sig", "SIG"])
+def test_a_signature_is_not_shown_however_its_name_is_spelled(name: str) -> None:
+    url = f"https://acc.blob.core.windows.net/?{name}={quote(SIGNATURE, safe='')}"
+    assert reason(failed(f"{SIGNATURE} is wrong", url)).startswith(NOT_SHOWN)
+
+
+def test_a_long_line_is_cut_off_before_it_is_searched() -> None:
+    started = time.process_time()
+    assert reason(failed("%25x" * 1_500_000)) == ("%25x" * QUOTED)[:QUOTED] + " (403)"
+    assert time.process_time() - started < 0.5
+
+
+def test_a_signature_at_the_end_of_what_is_shown_is_not_shown() -> None:
+    url = f"https://acc.blob.core.windows.net/?sig={quote(SIGNATURE, safe='')}"
+    assert reason(failed("-" * (QUOTED - 10) + SIGNATURE, url)).startswith(NOT_SHOWN)
+
+
+def test_an_error_without_a_code_names_none() -> None:
+    assert reason(failed("Denied")) == "Denied (403)"
+
+
+@pytest.mark.parametrize(("inner", "shown"), [(None, "ServiceRequestError"), (ValueError(SIGNATURE), "ValueError")])
+def test_only_the_type_of_an_error_without_a_request_is_shown(inner: Exception | None, shown: str) -> None:
+    assert reason(ServiceRequestError(f"{SIGNATURE} is wrong", error=inner)) == shown
 
 
 @pytest.mark.parametrize("excepted", [False, True])

@@ -70,6 +70,8 @@ class Endpoint:
         """
         url = base_url(address.strip(), "https://westeurope.stt.speech.microsoft.com")
         host = (url.hostname or "").rstrip(".")
+        if re.search("[0-9a-f]{20}", host):
+            raise ValueError("has a host with 20 hexadecimal digits in a row, as keys have. Correct the host.")
         loopback = _is_loopback(host)
         if url.scheme != "https" and not (loopback and url.scheme == "http"):
             raise ValueError("is not https. Use https: plain http is allowed for loopback addresses only.")

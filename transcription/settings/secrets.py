@@ -15,16 +15,23 @@ from urllib.parse import unquote
 NOT_SHOWN = "(not shown: it repeats the key)"
 
 RUN = 12  # letters and digits; a text that shares so many in a row with a secret repeats it
-SHORTEST = 8  # letters and digits; a shorter value, such as `true`, is in many texts by chance
+SHORTEST = 8  # letters and digits; a shorter value, such as `true`, is looked for as a whole word only
+SHORTEST_WORD = 4  # characters; a shorter value is in many texts by chance
 _LAYERS = 3  # of escaping; JSON in JSON, or a percent-encoded percent-encoding, has two
 
-# \u0041, %u0041, \x41, and \n and the like
-_ESCAPE = re.compile(r"[\\%]+(?:u([0-9a-f]{4})|x([0-9a-f]{2}))|\\+[abfnrtv]", re.IGNORECASE)
+# \u0041, %u0041, \x41; \u{41}; U+0041; 0x41; \101; and \n and the like. Of many backslashes, the last one counts.
+_ESCAPE = re.compile(
+    r"[\\%](?:u([0-9a-f]{4})|x([0-9a-f]{2}))|\\u\{0*([0-9a-f]{1,5})\}|u\+([0-9a-f]{4})|0x([0-9a-f]{2})"
+    r"|\\(?P<octal>[0-7]{3})|\\[abfnrtv]",
+    re.IGNORECASE,
+)
+# Words of three letters or more, and numbers that no letter follows. Somebody may say them.
+_SPEAKABLE = re.compile(r"(?:(?:[A-Z]?[a-z]{3,}+|[A-Z]{3,}+|[0-9]++(?![A-Za-z]))[ ,./_-]*)*")
 _QUERY = re.compile(r"(\?|%3f)\S+", re.IGNORECASE)
 
 
 class Secrets:
-    """Values that no message may repeat, not even in part."""
+    """Values that no message may repeat, nor a run of 12 letters and digits of them."""
 
     def __init__(self, values: Iterable[str]) -> None:
         self._values = tuple(values)
@@ -34,12 +41,32 @@ class Secrets:
         return NOT_SHOWN if self.repeated_in(text) else _QUERY.sub("?…", text)
 
     def repeated_in(self, text: str) -> bool:
-        """Tell whether the text holds a secret or a long part of one, in any case, encoding or spacing."""
-        readings = {_plain(reading) for reading in set(_readings(text))}
+        """Tell whether the text holds a secret or a run of RUN letters and digits of one.
+
+        Case, encoding and spacing make no difference, except for secrets shorter than SHORTEST.
+        """
+        readings = set(_readings(text))
+        return self._runs_in({_plain(reading) for reading in readings}) or self._words_in(readings)
+
+    def repeated_in_speech(self, text: str) -> bool:
+        """Tell whether a transcript repeats a secret. Short secrets, words and numbers may have been said: no match."""
+        secrets = Secrets(value for value in self._values if not _SPEAKABLE.fullmatch(value))
+        return secrets._runs_in({_plain(reading) for reading in set(_readings(text))})
+
+    def _runs_in(self, readings: Iterable[str]) -> bool:
+        telling: dict[int, set[str]] = {}
+        for value in self._values:
+            for length, runs in _telling_runs(value).items():
+                telling.setdefault(length, set()).update(runs)
         return any(
-            not runs.isdisjoint(_runs(reading, length))
-            for value in self._values
-            for length, runs in _telling_runs(value).items()
+            not runs.isdisjoint(_runs(reading, length)) for length, runs in telling.items() for reading in readings
+        )
+
+    def _words_in(self, readings: Iterable[str]) -> bool:
+        words = [value for value in self._values if len(value) >= SHORTEST_WORD and len(_plain(value)) < SHORTEST]
+        return any(
+            re.search(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", reading)
+            for word in words
             for reading in readings
         )
 
@@ -58,7 +85,13 @@ def _readings(text: str) -> Iterator[str]:
     for _ in range(_LAYERS + 1):
         yield text
         yield text.encode("latin-1", "ignore").decode("utf-8", "ignore")  # headers are read as Latin-1
-        text = unescape(unquote(_ESCAPE.sub(lambda code: chr(int(code[1] or code[2] or "0", 16)), text)))
+        text = unescape(unquote(_ESCAPE.sub(_decoded, text)))
+
+
+def _decoded(escape: re.Match[str]) -> str:
+    if octal := escape["octal"]:
+        return chr(int(octal, 8))
+    return chr(int(next(filter(None, escape.groups()), "0"), 16))
 
 
 def _forms(secret: str) -> Iterator[str]:

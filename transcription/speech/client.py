@@ -186,7 +186,7 @@ class SpeechClient:
         except requests.RequestException as error:
             raise Retryable(network_reason(error, secrets)) from None
         if reply.status == 200:
-            return _Reply(200, reply.headers, without_secrets(reply.body, headers), "")
+            return _Reply(200, reply.headers, without_secrets(reply.body, secrets), "")
         content = reply.headers.get("Location", "").encode() if 300 <= reply.status < 400 else reply.body
         return _Reply(reply.status, reply.headers, content, explanation(content, secrets))
 

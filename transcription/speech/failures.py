@@ -1,18 +1,20 @@
 """Turns failed requests into reasons that can be logged, without secrets, and tells when a retry makes sense."""
 
 import json
-import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
 
 from transcription.clock import Clock
+from transcription.errors import Retryable
 from transcription.settings.app import SpeechSettings
+from transcription.settings.endpoint import RECOGNITION_PATH
 from transcription.settings.secrets import Secrets
-from transcription.speech.credentials import KEY_HEADER
 
 QUOTED = 300  # characters of an error's body that a message repeats
 QUOTED_OF_CAUSE = 200  # characters of a network error's own text
+SEARCHED = 500_000  # characters of a successful answer's texts; a minute of speech has some ten thousand
 
 
 def is_retryable(status: int) -> bool:
@@ -34,9 +36,14 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
 
 
 def secrets_of(settings: SpeechSettings, request_headers: Mapping[str, str]) -> Secrets:
-    """Return what no message about this request may repeat: key, token, and the settings that are sent as a query."""
+    """Return what no message about this request may repeat.
+
+    These are the key, the token, the settings that are sent as a query, and a gateway's path, which may hold a code.
+    """
+    path = urlsplit(settings.endpoint.recognition_url).path.removesuffix(RECOGNITION_PATH).removesuffix("/stt")
     token = request_headers.get("Authorization", "").removeprefix("Bearer ")
-    return Secrets([settings.key, token, settings.model_id or "", *(value for _, value in settings.extra_query)])
+    query = [value for _, value in settings.extra_query]
+    return Secrets([settings.key, token, settings.model_id or "", path.strip("/"), *query])
 
 
 def explanation(body: bytes, secrets: Secrets) -> str:
@@ -50,14 +57,19 @@ def explanation(body: bytes, secrets: Secrets) -> str:
     return _quoted(str(text), QUOTED, secrets).rstrip(".") or "(no explanation)"
 
 
-def without_secrets(content: bytes, request_headers: Mapping[str, str]) -> bytes:
-    """Return the JSON of a recognition with the request's key or token masked. Its words go into the document."""
-    if b"\\" in content or b"\0" in content:  # escapes or UTF-16, which hide a key
-        with suppress(ValueError, RecursionError):  # nothing is shown of what is not JSON
-            content = json.dumps(json.loads(content), ensure_ascii=False).encode("utf-8", "surrogatepass")
-    for name in (KEY_HEADER, "Authorization"):
-        if secret := request_headers.get(name, "").removeprefix("Bearer "):
-            content = re.sub(re.escape(secret.encode()), b"***", content, flags=re.IGNORECASE)
+def without_secrets(content: bytes, secrets: Secrets) -> bytes:
+    """Return the content of a successful answer. Its words go into the document.
+
+    Raises Retryable if the texts in it repeat a secret, or are too long to be searched.
+    """
+    try:
+        texts = " ".join(dict.fromkeys(_texts(json.loads(content))))
+    except (ValueError, RecursionError):
+        return content  # nothing is shown of what is not JSON
+    if len(texts) > SEARCHED:
+        raise Retryable(f"the service's answer could not be read ({len(content)} bytes)")
+    if secrets.repeated_in_speech(texts):
+        raise Retryable("the service's answer repeats the key")
     return content
 
 
@@ -84,3 +96,12 @@ def _quoted(text: str, length: int, secrets: Secrets) -> str:
 def _nested(error: BaseException) -> list[BaseException]:
     """Return the errors that urllib3 wrapped in this one, as arguments or as `reason`."""
     return [inner for inner in (*error.args, getattr(error, "reason", None)) if isinstance(inner, BaseException)]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts of a JSON value, in order, without the names of members."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for member in value.values() if isinstance(value, dict) else value:
+            yield from _texts(member)

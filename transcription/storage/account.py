@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from urllib.request import getproxies
 
 from azure.core import MatchConditions
@@ -31,7 +31,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2 << 20  # bytes of one read; the SDK's own first read is 32 MiB
-READ_TRIES = 3  # of one read whose TLS connection breaks; as many as the SDK makes of others
+READ_TRIES = 3  # of one read whose TLS connection breaks; immediate, because each opens a new connection
+QUOTED = 300  # characters of an error's line that a message repeats; four times as many are searched for secrets
 WRITE_WAITS = (2.0, 10.0, 30.0)  # seconds between writes of one output, on top of the SDK's own retries
 CACHED_CLIENTS = 64  # clients for single blobs; more than a process works on at once
 
@@ -79,17 +80,17 @@ def without_addresses() -> Iterator[None]:
 def reason(error: AzureError) -> str:
     """Return the error's first line, and storage's own code: a refused HEAD has no words.
 
-    The line has no queries. It is not shown if it repeats the SAS, the signature or the token of the request.
+    The line has no queries. It is not shown if it repeats the SAS, the signature or the token of the request. Without a
+    request, nobody can tell what was secret: then the line is the type of the error.
     """
     inner = error.inner_exception
     request = getattr(getattr(error, "response", None) or inner, "request", None)
-    first = _secrets_of(request).quotable((str(error).splitlines() or [""])[0])
-    if request is None and inner is not None:
-        first = type(inner).__name__  # its text may quote the answer, and nobody can tell what the request held
+    line = (str(error)[: 4 * QUOTED].splitlines() or [""])[0]
+    first = _secrets_of(request).quotable(line)[:QUOTED] if request is not None else type(inner or error).__name__
     if not isinstance(error, HttpResponseError):
         return first
     code = getattr(error, "error_code", None)  # set by azure.storage, as an enum if it knows the code
-    code = str(getattr(code, "value", code))
+    code = str(getattr(code, "value", code) or "")
     return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
 
 
@@ -112,7 +113,8 @@ def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: 
 
 def _secrets_of(request: Any) -> Secrets:
     """Return the secrets of the SDK's request, or of requests' own."""
-    signatures = parse_qs(urlsplit(getattr(request, "url", None) or "").query).get("sig", [])
+    query = parse_qsl(urlsplit(getattr(request, "url", None) or "").query)
+    signatures = [value for name, value in query if name.casefold() == "sig"]
     scheme_and_value = (getattr(request, "headers", None) or {}).get("Authorization") or ""
     return Secrets([*signatures, re.split("[ :]", scheme_and_value)[-1]])  # `Bearer token`, `SharedKey account:value`
 
