@@ -169,7 +169,9 @@ def test_a_peer_that_never_acknowledges_gets_a_connection_for_each_request(
 
     with RawPeer(script, tls) as peer:
         client = Client(peer)
+        started = time.monotonic()
         assert [client.post().body for _ in range(8)] == [b"right"] * 8
+        assert time.monotonic() - started < 2.0, "it waits for an acknowledgement, not for as long as for an answer"
         assert peer.connections == 8
     assert sum(b"Connection: close" in head for head in heads) == 5, "after three silences it does not ask any more"
 
