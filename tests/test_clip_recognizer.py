@@ -11,6 +11,7 @@ from tests.support.sound import murmur
 from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Service
 from tests.support.words import hello_world
 from transcription.audio.pcm import BYTES_PER_SECOND
+from transcription.clip_recognizer import NOISE_RESEND_SECONDS, NOISE_RESEND_SHARE, PROBE_SECONDS
 from transcription.errors import Exhausted, Misconfigured
 
 
@@ -82,6 +83,23 @@ def test_hold_music_is_not_sent_again_and_again(service: Service) -> None:
     transcript = service.transcribe(murmur(10.0) * 30)
     assert (transcript.status, transcript.gaps) == ("NoSpeech", ())
     assert sum(service.sent_seconds) <= 1.2 * 300
+
+
+def test_audio_after_noise_is_sent_again_until_the_limit_is_used_up(service: Service) -> None:
+    for _ in range(1000):
+        service.answer_next("BabbleTimeout", 5.0)
+    service.transcribe(murmur(10.0) * 30)
+    limit = NOISE_RESEND_SECONDS + NOISE_RESEND_SHARE * 300
+    assert sum(service.sent_seconds) - 300 > limit - PROBE_SECONDS
+
+
+def test_sound_after_the_last_word_is_sent_again_even_if_the_answer_claims_some_of_it(service: Service) -> None:
+    words = [{"Word": "first", "Offset": 2 * 10**7, "Duration": 2 * 10**7}]
+    times = {"Offset": 2 * 10**7, "Duration": 5 * 10**7}
+    answer = {"RecognitionStatus": "Success", **times, "NBest": [{"Display": "First.", "Words": words}]}
+    service.endpoint.faults.append(Fault.document(answer))
+    service.transcribe(murmur(12.0) + PAUSE)
+    assert service.sent_seconds[0] - service.sent_seconds[1] == pytest.approx(4.0, abs=0.1)
 
 
 def test_removed_profanity_leaves_no_gap(service: Service) -> None:

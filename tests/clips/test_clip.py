@@ -26,6 +26,10 @@ def test_stretches_that_only_touch_the_bounds_are_clipped_away() -> None:
     assert clipped([(0, 10), (20, 30), (40, 50)], 10, 40) == ((20, 30),)
 
 
+def test_stretches_outside_the_bounds_are_clipped_away() -> None:
+    assert clipped([(0, 5), (20, 30), (45, 50)], 10, 40) == ((20, 30),)
+
+
 def test_the_lengths_of_stretches_add_up() -> None:
     assert total_length([(0, 10), (20, 25)]) == 15
     assert total_length([]) == 0

@@ -36,6 +36,14 @@ def test_a_clip_to_resend_begins_in_the_silence_before_its_sound() -> None:
     assert again.speech == ((at(104.6), at(109.5)),)
 
 
+@pytest.mark.parametrize(("silence", "lead"), [(1.0, 0.5), (0.2, 0.15), (0.1, 0.1)])
+def test_a_clip_to_resend_begins_with_half_of_the_silence_or_with_what_words_need_before_them(
+    silence: float, lead: float
+) -> None:
+    (again,) = measure_coverage(clip((0.2, 4.0), (4.0 + silence, 9.5)), at(104.0)).resend
+    assert again.start == at(104.0 + silence) - at(lead)
+
+
 def test_long_leading_silence_is_not_sent_again() -> None:
     (again,) = measure_coverage(clip((0.2, 1.0), (8.0, 9.5)), at(101.0)).resend
     assert at(108.0) - again.start <= at(3.5)
@@ -78,6 +86,11 @@ def test_clips_to_resend_are_cut_at_all_silences_like_the_one_that_stopped_the_s
         ((at(105.6), at(109.5)),),
     ]
     assert clips[0].end == clips[1].start == at(105.3)
+
+
+def test_a_clip_to_resend_is_not_cut_at_silences_much_shorter_than_the_one_that_stopped_the_service() -> None:
+    (again,) = measure_coverage(clip((0.2, 2.0), (4.0, 5.0), (5.6, 9.5)), at(102.0)).resend
+    assert again.voiced == ((at(104.0), at(105.0)), (at(105.6), at(109.5)))
 
 
 @pytest.mark.parametrize("answer_end", [99.0, 100.0, 100.2])

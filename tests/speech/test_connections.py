@@ -98,6 +98,27 @@ def test_a_second_answer_that_comes_late_reaches_no_other_request(tls: ssl.SSLCo
         assert [client.post().body for _ in range(4)] == [b"right"] * 4
 
 
+def test_stale_answers_do_not_count_as_silence_so_acknowledgements_are_still_asked_for(
+    tls: ssl.SSLContext | None,
+) -> None:
+    heads = []
+
+    def script(connection: RawConnection) -> None:
+        heads.append(connection.read_head())
+        connection.send(CONTINUE)
+        connection.read_body()
+        connection.send(OK)
+        connection.read_head()
+        connection.send(WRONG)
+        connection.wait_for_hang_up()
+
+    with RawPeer(script, tls) as peer:
+        client = Client(peer)
+        assert [client.post().body for _ in range(8)] == [b"right"] * 8
+    assert len(heads) == 8
+    assert not any(b"Connection: close" in head for head in heads)
+
+
 def test_a_success_before_the_request_was_sent_is_refused(tls: ssl.SSLContext | None) -> None:
     """Even behind an acknowledgement: a client that answered twice may also have acknowledged twice."""
 
@@ -201,7 +222,9 @@ def test_a_peer_that_never_acknowledges_gets_a_connection_for_each_request(
 
     with RawPeer(script, tls) as peer:
         client = Client(peer)
+        started = time.monotonic()
         assert [client.post().body for _ in range(8)] == [b"right"] * 8
+        assert time.monotonic() - started < 2.0, "it waits for an acknowledgement, not for as long as for an answer"
         assert peer.connections == 8
     assert sum(b"Connection: close" in head for head in heads) == 5, "after three silences it does not ask any more"
 

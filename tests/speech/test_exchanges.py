@@ -1,11 +1,14 @@
 """A deadline ends an exchange from outside, whatever its thread is doing."""
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+from local.tools import PROJECT
 from transcription.speech.exchanges import Exchanges, hang_up
 
 
@@ -38,10 +41,13 @@ def test_a_socket_that_comes_after_the_deadline_is_shut_down_at_once(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     exchanges, (ours, theirs) = Exchanges(), pair
-    with ours, theirs, exchanges.within(0.01) as exchange:
+    first, first_peer = socket.socketpair()
+    with ours, theirs, first, first_peer, exchanges.within(0.01) as exchange:
+        exchanges.follow(first)
         while not exchange.late:
             time.sleep(0.005)
         exchanges.follow(ours)
+        ours.settimeout(1)
         assert ours.recv(1) == b""
 
 
@@ -54,6 +60,17 @@ def test_an_exchange_that_ends_in_time_leaves_its_connection_open(pair: tuple[so
         theirs.sendall(b"x")
         assert ours.recv(1) == b"x"
         assert not exchange.late
+
+
+def test_a_socket_is_not_followed_once_the_exchange_has_ended(pair: tuple[socket.socket, socket.socket]) -> None:
+    exchanges, (ours, theirs) = Exchanges(), pair
+    with exchanges.within(5):
+        pass
+    exchanges.follow(ours)
+    ours.close()
+    theirs.settimeout(1)
+    with theirs:
+        assert theirs.recv(1) == b"", "nobody else holds it open"
 
 
 def test_an_earlier_deadline_is_kept_although_a_later_one_came_first(
@@ -93,3 +110,15 @@ def test_hanging_up_leaves_the_descriptor_to_its_owner(pair: tuple[socket.socket
         hang_up(ours.fileno())
         assert theirs.recv(1) == b""
         assert ours.fileno() >= 0
+
+
+def test_watching_deadlines_does_not_keep_a_process_from_ending() -> None:
+    use = "from transcription.speech.exchanges import EXCHANGES\nwith EXCHANGES.within(60): pass"
+    subprocess.run([sys.executable, "-c", use], cwd=PROJECT, check=True, timeout=10)
+
+
+def test_waiting_for_a_deadline_takes_no_cpu_time() -> None:
+    with Exchanges().within(60):
+        before = time.process_time()
+        time.sleep(0.3)
+        assert time.process_time() - before < 0.1

@@ -50,8 +50,9 @@ def test_the_wait_is_what_the_service_asks_for(clock: FakeClock) -> None:
     assert clock.slept == [17.0, 5.0]
 
 
-def test_a_wait_that_would_outlast_the_budget_is_not_started(clock: FakeClock) -> None:
-    attempt = Flaky(Retryable("429: too many", 61.0))
+@pytest.mark.parametrize("wait", [60.0, 61.0])
+def test_a_wait_that_would_leave_nothing_of_the_budget_is_not_started(clock: FakeClock, wait: float) -> None:
+    attempt = Flaky(Retryable("429: too many", wait))
     with pytest.raises(Exhausted, match="429: too many"):
         retry_within(Budget(clock, 60, "a.wav"), attempt)
     assert (attempt.calls, clock.slept) == (1, [])

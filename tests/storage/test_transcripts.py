@@ -3,18 +3,21 @@
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pysubs2
 import pytest
-from azure.storage.blob import BlobClient, ContentSettings
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from local.speech import Fault
 from tests.support.app import App
 from tests.support.sound import murmur, wav
 from transcription.settings.app import StorageSettings
+from transcription.storage.account import read_stored
 from transcription.storage.names import output_name
 from transcription.storage.transcripts import StoredDocument, Transcripts
+from transcription.storage.uploads import UploadProperties
 
 RECORDING = wav(murmur(2.0))
 ALL = "json,vtt,srt,txt"
@@ -251,6 +254,12 @@ def test_a_document_that_another_worker_wrote_after_the_lookup_is_not_overwritte
     assert (json.loads(content(app, "a.json")), content(app, "a.vtt")) == (theirs, "theirs")
 
 
+def test_text_that_utf_8_cannot_hold_does_not_prevent_a_write(app: App, transcripts: Transcripts) -> None:
+    document = {"status": "Succeeded", "source": {"etag": "0x1"}, "text": "Hello \ud83d."}
+    assert transcripts.write("a", document, {"txt": "Hello \ud83d."}, StoredDocument(None))
+    assert (json.loads(content(app, "a.json"))["text"], content(app, "a.txt")) == ("Hello ?.", "Hello ?.")
+
+
 def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
     app: App, transcripts: Transcripts
 ) -> None:
@@ -265,3 +274,90 @@ def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
     assert (stored.final, stored.source_etag) == (True, "1")
     transcripts.reassign("a", stored, "2")
     assert transcripts.find("a").source_etag == "2"
+
+
+THIS = UploadProperties("a.wav", "1", 2, {})
+PARTIAL_DOCUMENT = StoredDocument("0x1", source_etag="1", partial=True, missing=5.0)
+
+
+def with_gap(seconds: float, **fields: object) -> dict[str, object]:
+    return {"status": "Partial", "gaps": [{"durationSeconds": seconds}], **fields}
+
+
+@pytest.mark.parametrize(
+    ("stored", "new", "kept"),
+    [
+        (PARTIAL_DOCUMENT, with_gap(0.0, status="Failed", error={}), True),
+        (PARTIAL_DOCUMENT, with_gap(6.0, error={}), True),
+        (PARTIAL_DOCUMENT, with_gap(5.0, error={}), False),
+        (PARTIAL_DOCUMENT, with_gap(4.0, error={}), False),
+        (PARTIAL_DOCUMENT, with_gap(6.0), False),
+        (replace(PARTIAL_DOCUMENT, source_etag="0"), with_gap(6.0, error={}), False),
+        (replace(PARTIAL_DOCUMENT, partial=False), with_gap(6.0, error={}), False),
+    ],
+    ids=["failure", "fewer words", "as many words", "more words", "all words", "old content", "failure before"],
+)
+def test_a_partial_document_is_kept_if_another_try_lost_more_of_the_same_content(
+    stored: StoredDocument, new: dict[str, object], kept: bool
+) -> None:
+    assert stored.is_preferable(new, {}, THIS) is kept
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "final"),
+    [
+        ("Partial", None, True),
+        ("Partial", {"tryAgain": True}, False),
+        ("Failed", {"tryAgain": True}, False),
+        ("Failed", {"tryAgain": False}, True),
+    ],
+)
+def test_a_document_is_final_if_another_try_would_change_nothing(
+    app: App, transcripts: Transcripts, status: str, error: dict[str, bool] | None, final: bool
+) -> None:
+    document = with_gap(1.0, status=status, **({"error": error} if error else {}))
+    app.transcripts.upload_blob("a.json", json.dumps(document), metadata={"status": status})
+    assert transcripts.find("a").final is final
+
+
+def test_a_failure_that_is_too_long_to_be_read_is_not_final(
+    app: App, transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = {"status": "Failed", "error": {"tryAgain": False}, "gaps": []}
+    app.transcripts.upload_blob("a.json", json.dumps(failure), metadata={"status": "Failed"})
+    assert transcripts.find("a").final
+    monkeypatch.setattr("transcription.storage.transcripts.LONGEST_DOCUMENT", 10)
+    assert not transcripts.find("a").final
+
+
+def test_a_document_that_is_rewritten_during_a_lookup_is_not_final(
+    app: App, transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = json.dumps({"status": "Failed", "error": {"tryAgain": False}, "gaps": []})
+    before = app.transcripts.upload_blob("a.json", failure, metadata={"status": "Failed"}).get_blob_properties().etag
+
+    def read_too_late(blob: BlobClient, etag: str) -> bytes:
+        app.transcripts.upload_blob("a.json", failure, overwrite=True)
+        return read_stored(blob, etag)
+
+    monkeypatch.setattr("transcription.storage.transcripts.read_stored", read_too_late)
+    stored = transcripts.find("a")
+    assert (stored.etag, stored.final) == (before, False)
+
+
+def test_looking_up_captions_lists_no_blobs_of_other_uploads(
+    app: App, transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    list_blobs = ContainerClient.list_blobs
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        for blob in list_blobs(*args, **kwargs):
+            listed.append(blob.name)
+            yield blob
+
+    for name in ("a.json", "a.vtt", "b.json", "b.vtt"):
+        app.transcripts.upload_blob(name, b"")
+    monkeypatch.setattr(ContainerClient, "list_blobs", recorded)
+    assert transcripts.with_captions(StoredDocument(None), "a").captions.keys() == {"vtt"}
+    assert listed == ["a.json", "a.vtt"]

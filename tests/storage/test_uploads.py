@@ -39,6 +39,14 @@ def test_it_reads_like_a_file(uploads: Uploads, upload: UploadProperties) -> Non
         assert file.read(1) == b""
 
 
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_an_upload_of_whole_blocks_ends_after_the_last_one(app: App, uploads: Uploads, blocks: int) -> None:
+    content = CONTENT[: blocks * BLOCK_BYTES]
+    app.upload("blob", content)
+    with uploads.open(uploads.find("blob")) as file:
+        assert file.read() == content
+
+
 def test_it_seeks_like_a_file(uploads: Uploads, upload: UploadProperties) -> None:
     dice, model = random.Random(2), io.BytesIO(CONTENT)
     with uploads.open(upload) as file:
