@@ -90,7 +90,7 @@ def test_clips_to_resend_are_cut_at_all_silences_like_the_one_that_stopped_the_s
 
 def test_a_clip_to_resend_is_not_cut_at_silences_much_shorter_than_the_one_that_stopped_the_service() -> None:
     (again,) = measure_coverage(clip((0.2, 2.0), (4.0, 5.0), (5.6, 9.5)), at(102.0)).resend
-    assert again.voiced == ((at(104.0), at(105.0)), (at(105.6), at(109.5)))
+    assert again.speech == ((at(104.0), at(105.0)), (at(105.6), at(109.5)))
 
 
 @pytest.mark.parametrize("answer_end", [99.0, 100.0, 100.2])

@@ -326,7 +326,7 @@ def test_a_failure_that_is_too_long_to_be_read_is_not_final(
     failure = {"status": "Failed", "error": {"tryAgain": False}, "gaps": []}
     app.transcripts.upload_blob("a.json", json.dumps(failure), metadata={"status": "Failed"})
     assert transcripts.find("a").final
-    monkeypatch.setattr("transcription.storage.transcripts.LONGEST_DOCUMENT", 10)
+    monkeypatch.setattr("transcription.storage.transcripts.MAX_DOCUMENT_BYTES", 10)
     assert not transcripts.find("a").final
 
 
