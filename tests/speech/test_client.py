@@ -390,6 +390,20 @@ def test_a_key_in_any_part_of_an_answer_is_masked(
     assert SPEECH_KEY not in message + caplog.text
 
 
+@pytest.mark.parametrize("encoding", ["plain", "spaced", "HTML entities"])
+@pytest.mark.parametrize("secret", [SPEECH_KEY, "c0de1c0de1c0de1"])
+def test_a_transcript_that_repeats_a_secret_is_requested_again(
+    endpoint: SpeechEndpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture, secret: str, encoding: str
+) -> None:
+    display = "Hello " + ENCODINGS[encoding](secret).decode()
+    body = json.dumps({"RecognitionStatus": "Success", "Duration": 1, "NBest": [{"Display": display}]}).encode()
+    endpoint.faults.append(Fault.status(200, body))
+    answer = Caller(endpoint, clock, AZURE_SPEECH_QUERY="code=c0de1c0de1c0de1")()
+    assert answer.phrase is not None
+    assert answer.phrase.text == "Hello world."
+    assert "the service's answer repeats the key" in caplog.text
+
+
 def test_a_network_failure_has_no_cause_that_holds_the_request(
     endpoint: SpeechEndpoint, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
