@@ -122,6 +122,12 @@ def test_a_recording_that_is_one_word_from_end_to_end_is_sent_whole() -> None:
         assert [(clip.start, clip.pcm) for clip in cut([pcm])] == [(0, pcm)], phrase.text
 
 
+def test_a_short_recording_of_even_sound_is_sent_whole_and_has_to_be_covered() -> None:
+    samples = SAMPLE_RATE * 3 // 2
+    (clip,) = cut([to_pcm(np.random.default_rng(1).normal(0, 100, samples).astype(np.float32))])
+    assert (len(clip.pcm), clip.voiced) == (samples * SAMPLE_BYTES, ((0, samples),))
+
+
 @pytest.mark.parametrize("noise", [None, ("white", 20), ("babble", 20), ("varying", 10)])
 def test_clips_are_in_order_under_the_limit_and_share_only_their_declared_overlap(
     noise: tuple[str, float] | None,

@@ -1,6 +1,7 @@
 """Captions next to a document belong to that document, however many workers write at the same time."""
 
 import json
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -258,6 +259,13 @@ def test_text_that_utf_8_cannot_hold_does_not_prevent_a_write(app: App, transcri
     document = {"status": "Succeeded", "source": {"etag": "0x1"}, "text": "Hello \ud83d."}
     assert transcripts.write("a", document, {"txt": "Hello \ud83d."}, StoredDocument(None))
     assert (json.loads(content(app, "a.json"))["text"], content(app, "a.txt")) == ("Hello ?.", "Hello ?.")
+
+
+def test_a_document_with_a_number_that_json_lacks_is_not_written(app: App, transcripts: Transcripts) -> None:
+    document = {"status": "Succeeded", "source": {"etag": "0x1"}, "durationSeconds": math.nan}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        transcripts.write("a", document, {}, StoredDocument(None))
+    assert app.documents() == []
 
 
 def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
