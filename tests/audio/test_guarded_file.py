@@ -84,6 +84,31 @@ def test_cpu_time_is_limited_by_the_audio_that_came_of_it(
     assert file.exceeded is not allowed
 
 
+@pytest.mark.parametrize(("each_pass", "allowed"), [(8.0, True), (400.0, False)])
+def test_two_passes_share_the_cpu_time_of_the_audio(
+    each_pass: float, allowed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = count(0.0, each_pass)
+    monkeypatch.setattr(time, "thread_time", lambda: next(ticks))
+    file = guarded(b"0123456789")
+    two_hours = 2 * 3600.0
+    with file.measuring_cpu_time():
+        pass
+    assert file.begin_packet(two_hours)
+    file.rewind()
+    assert file.begin_packet(0.0), "two hours take more than the initial CPU time"
+    with file.measuring_cpu_time():
+        pass
+    assert file.begin_packet(two_hours) is allowed
+
+
+def test_a_rewound_file_is_read_from_its_beginning() -> None:
+    file = guarded(b"0123456789")
+    assert file.read(4) == b"0123"
+    file.rewind()
+    assert (file.tell(), file.read(4)) == (0, b"0123")
+
+
 def test_time_outside_the_measurement_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     file = guarded(b"0123456789")
     with file.measuring_cpu_time():

@@ -91,7 +91,12 @@ def whole(name: str) -> bytes:
 
 @cache
 def harmful() -> Mapping[str, bytes]:
-    return {"a packet for each sample": voice_file(1_000_000), **BOMBS, **playlists(Path("/etc/hostname"))}
+    return {
+        "a packet for each sample": voice_file(1_000_000),
+        "a packet for each sample of a long recording": video_file(1_000_000),
+        **BOMBS,
+        **playlists(Path("/etc/hostname")),
+    }
 
 
 def voice_file(samples: int) -> bytes:
@@ -99,6 +104,18 @@ def voice_file(samples: int) -> bytes:
     head = b"Creative Voice File\x1a" + struct.pack("<HHH", 26, 0x010A, 0x1129)
     first = b"\1" + struct.pack("<I", 3)[:3] + bytes([256 - 20, 0, 0x80])
     return head + first + b"\2\1\0\0\x80" * (samples - 1) + b"\0"
+
+
+def video_file(samples: int) -> bytes:
+    """Return an FLV file at 44.1 kHz with a packet for each sample, which declares three hours."""
+
+    def tag(kind: int, milliseconds: int, body: bytes) -> bytes:
+        head = bytes([kind]) + len(body).to_bytes(3) + milliseconds.to_bytes(3) + bytes(4)
+        return head + body + struct.pack(">I", len(head) + len(body))
+
+    length = b"\x08" + struct.pack(">I", 1) + b"\0\x08duration\0" + struct.pack(">d", 3 * 3600) + b"\0\0\x09"
+    head = b"FLV\1\4\0\0\0\x09" + bytes(4) + tag(18, 0, b"\2\0\x0aonMetaData" + length)
+    return head + b"".join(tag(8, number * 10 // 441, b"\x3c\x80") for number in range(samples))
 
 
 def files() -> list[str]:
@@ -135,6 +152,8 @@ def read(content: bytes) -> tuple[str, float]:
     seconds = 0.0
     try:
         with closing(open_recording(io.BytesIO(content), len(content))) as recording:
+            if recording.exceeds(LONGEST_AUDIO):  # as the app does first
+                return "too long", LONGEST_AUDIO
             for block in recording.blocks():
                 seconds += len(block) / BYTES_PER_SECOND
                 if seconds > LONGEST_AUDIO:

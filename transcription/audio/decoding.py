@@ -34,6 +34,8 @@ STARTS_AT_ZERO = {"mov"}  # even if the first sound comes later; in other contai
 ENDS_WITH_AUDIO = {"aac", "amr", "ogg"}  # nothing follows the last packet, so unread bytes mean damage
 MOST_UNREAD_BYTES = 80 << 10  # at the end of such a file; an OGG page has at most 64 KiB
 
+TOO_COSTLY = "the file takes more time or memory than a recording should"
+
 
 class DecodedRecording:
     """A Recording that has to be decoded. Errors from reading the file pass through unchanged.
@@ -43,10 +45,10 @@ class DecodedRecording:
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._source, self._size = file, size
+        self._file = GuardedFile(file, size)
         self._open()
 
     def _open(self) -> None:
-        self._file = GuardedFile(self._source, self._size)
         self._container, self._stream = open_stream(self._file)
         self._kind = self._container.format.name.split(",")[0]
         start = 0.0 if self._kind in STARTS_AT_ZERO else _seconds(self._container.start_time)
@@ -70,7 +72,10 @@ class DecodedRecording:
             for _ in blocks:
                 if self._timeline.emitted > seconds * SAMPLE_RATE:
                     return True
-        self._open()  # from the beginning again, and only now: two indexes in memory would be too much
+        if self._file.exceeded:
+            raise UnsupportedAudio(f"The recording is damaged: {TOO_COSTLY}. {HINT}")
+        self._file.rewind()
+        self._open()  # only now: two indexes in memory would be too much
         return False
 
     def close(self) -> None:
@@ -94,7 +99,7 @@ class DecodedRecording:
 
     def _report_damage(self) -> None:
         if self._file.exceeded:
-            self._damage.stop(self._timeline.position, "the file takes more time or memory than a recording should")
+            self._damage.stop(self._timeline.position, TOO_COSTLY)
         elif self._ends_too_early():
             self._damage.stop(self._timeline.position)
         emitted = self._timeline.emitted

@@ -24,13 +24,17 @@ class GuardedFile:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self.exceeded = False
         self._file, self._size = file, size
-        self._position = 0
         self._error: BaseException | None = None
-        self._index_limits = IndexLimits(file, size)
-        self._step_bytes = 0
+        self.rewind()
         self._cpu_seconds = 0.0
         self._cpu_started: float | None = None
         self._cpu_limit = INITIAL_CPU_SECONDS
+
+    def rewind(self) -> None:
+        """Begin the file again, for a second pass. All passes share one limit on CPU time."""
+        self._position = 0
+        self._index_limits = IndexLimits(self._file, self._size)
+        self._step_bytes = 0
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes. None at the end of the file, after an error, or beyond the limits."""
@@ -89,7 +93,8 @@ class GuardedFile:
         """Begin the next packet after so much decoded audio. Return whether the limits allow it."""
         self._index_limits.reading_header = False
         self._step_bytes = 0
-        self._cpu_limit = INITIAL_CPU_SECONDS + CPU_SECONDS_PER_SECOND * decoded_seconds
+        # A second pass keeps what the first one was allowed. It gets no more for the same audio.
+        self._cpu_limit = max(self._cpu_limit, INITIAL_CPU_SECONDS + CPU_SECONDS_PER_SECOND * decoded_seconds)
         return self._within_limits()
 
     def _within_limits(self) -> bool:

@@ -32,10 +32,11 @@ class Recording(Protocol):
         """
 
     def exceeds(self, seconds: float) -> bool:
-        """Tell whether the samples last longer than this. Call it before `blocks`, which gives nothing after True.
+        """Tell whether the samples last longer than this. Call it before `blocks`. After True, the recording is closed.
 
         Only what can be decoded counts. So if `duration` is over the limit, the file is decoded up to the limit, which
         takes about 8 s of CPU time for two hours of AAC or FLAC. Returns False if `duration` is lower or unknown.
+        Raises UnsupportedAudio if nothing can be decoded, or if decoding takes more than a recording should.
         """
 
     def close(self) -> None:
