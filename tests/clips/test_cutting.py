@@ -125,7 +125,7 @@ def test_a_recording_that_is_one_word_from_end_to_end_is_sent_whole() -> None:
 def test_a_short_recording_of_even_sound_is_sent_whole_and_has_to_be_covered() -> None:
     samples = SAMPLE_RATE * 3 // 2
     (clip,) = cut([to_pcm(np.random.default_rng(1).normal(0, 100, samples).astype(np.float32))])
-    assert (len(clip.pcm), clip.voiced) == (samples * SAMPLE_BYTES, ((0, samples),))
+    assert (len(clip.pcm), clip.speech) == (samples * SAMPLE_BYTES, ((0, samples),))
 
 
 @pytest.mark.parametrize("noise", [None, ("white", 20), ("babble", 20), ("varying", 10)])
