@@ -93,7 +93,7 @@ def whole(name: str) -> bytes:
 def harmful() -> Mapping[str, bytes]:
     return {
         "a packet for each sample": voice_file(1_000_000),
-        "a packet for each sample of a long recording": video_file(1_000_000),
+        "a packet for each sample of a long recording": video_file(400_000),
         **BOMBS,
         **playlists(Path("/etc/hostname")),
     }
