@@ -96,17 +96,6 @@ def test_a_value_that_may_be_a_secret_is_only_described(value: str) -> None:
     assert f"COUNT is wrong ({len(value)} characters, not shown). Set" in problems(reader)
 
 
-def test_a_value_that_is_neither_choice_nor_number_is_only_described() -> None:
-    def refuse(value: str) -> str:
-        raise ValueError("a container's name")
-
-    reader = SettingsReader({"NAME": "hunter"})
-    reader.parsed("NAME", refuse, "audio")
-    reader.wrong("OTHER", "another name", "hunter")
-    assert "NAME is wrong (6 characters, not shown). Set it to a container's name." in problems(reader)
-    assert "hunter" not in problems(reader)
-
-
 def test_a_confidential_value_is_only_described_by_its_check() -> None:
     def refuse(value: str) -> str:
         raise ValueError("has a space at position 6. Remove it.")

@@ -225,7 +225,7 @@ MUTANTS = (
         "canaries",
         "the message about a wrong setting quotes its value",
         "transcription/settings/reader.py",
-        'problem = "missing" if value is None else _described(value, quotable)',
+        'problem = "missing" if value is None else _described(value)',
         "problem = repr(value)",
         runs=("statuses",),
     ),

@@ -13,8 +13,7 @@ T = TypeVar("T")
 
 _UNRESOLVED = "@Microsoft.KeyVault("
 _WORD = r"(?:[A-Z]?[a-z]+|[A-Z]+)"
-# Words, or up to five plain characters. Anything else may be a secret in the wrong place, or a piece of one. Names
-# are never quoted, only the values of choices and numbers.
+# Words, or up to five plain characters. Anything else may be a secret in the wrong place, or a piece of one.
 _HARMLESS = re.compile(rf"(?=.{{1,20}}$){_WORD}(?:[ ,_-]{_WORD})*|[A-Za-z0-9.,+-]{{1,5}}")
 
 
@@ -25,9 +24,9 @@ class SettingsReader:
         self._environ = environ
         self._problems: list[str] = []
 
-    def wrong(self, name: str, expected: str, value: str | None = None, quotable: bool = False) -> None:
+    def wrong(self, name: str, expected: str, value: str | None = None) -> None:
         """Note that a setting is missing, or wrong if it has a `value`. `expected` follows "Set it to"."""
-        problem = "missing" if value is None else _described(value, quotable)
+        problem = "missing" if value is None else _described(value)
         self._problems.append(f"{name} is {problem}. Set it to {expected}.")
 
     def text(self, name: str) -> str | None:
@@ -40,18 +39,15 @@ class SettingsReader:
             )
         return value or None
 
-    def parsed(self, name: str, parse: Callable[[str], T], fallback: T, quotable: bool = False) -> T:
-        """Return what `parse` makes of the value. The text of its ValueError says what is expected.
-
-        The error quotes a wrong value only if it is `quotable` and harmless.
-        """
+    def parsed(self, name: str, parse: Callable[[str], T], fallback: T) -> T:
+        """Return what `parse` makes of the value. The text of its ValueError says what is expected."""
         value = self._resolved(name)
         if value is None:
             return fallback
         try:
             return parse(value)
         except ValueError as error:
-            self.wrong(name, str(error), value, quotable)
+            self.wrong(name, str(error), value)
             return fallback
 
     def confidential(self, name: str, check: Callable[[str], T], fallback: T) -> T:
@@ -88,7 +84,7 @@ class SettingsReader:
                 raise ValueError(f"{form} {', '.join(allowed)}")
             return tuple(dict.fromkeys(value for value in chosen if value))
 
-        return self.parsed(name, parse, default, quotable=True)
+        return self.parsed(name, parse, default)
 
     def number(self, name: str, default: float, most: float) -> float:
         def parse(value: str) -> float:
@@ -100,7 +96,7 @@ class SettingsReader:
                 raise ValueError(f"a number above 0 and up to {most:g} (the default is {default:g})")
             return number
 
-        return self.parsed(name, parse, default, quotable=True)
+        return self.parsed(name, parse, default)
 
     def count(self, name: str, default: int) -> int:
         def parse(value: str) -> int:
@@ -108,7 +104,7 @@ class SettingsReader:
                 raise ValueError(f"a whole number from 1 to 9999 (the default is {default})")
             return int(value)
 
-        return self.parsed(name, parse, default, quotable=True)
+        return self.parsed(name, parse, default)
 
     def finish(self) -> None:
         """Raise Misconfigured if any problem was noted. The error names them all."""
@@ -116,6 +112,6 @@ class SettingsReader:
             raise Misconfigured("App settings are wrong. " + " ".join(dict.fromkeys(self._problems)))
 
 
-def _described(value: str, quotable: bool) -> str:
+def _described(value: str) -> str:
     """Return the value as an error may quote it, or only its length if it may be a secret."""
-    return repr(value) if quotable and _HARMLESS.fullmatch(value) else f"wrong ({len(value)} characters, not shown)"
+    return repr(value) if _HARMLESS.fullmatch(value) else f"wrong ({len(value)} characters, not shown)"
