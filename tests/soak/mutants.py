@@ -61,8 +61,8 @@ MUTANTS = (
         "wire",
         "an answer that comes before its request was sent is not noticed",
         "transcription/speech/connections.py",
-        "while holds_decrypted_bytes(self.sock) or wait_for_read(self.sock, timeout=0.0):",
-        "while False:",
+        "            if not (holds_decrypted_bytes(self.sock) or wait_for_read(self.sock, timeout=0.0)):",
+        "            if True:",
     ),
     Mutant(
         "wire",

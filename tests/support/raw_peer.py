@@ -1,4 +1,4 @@
-"""A peer for one connection after another, whose every byte a test writes itself."""
+"""A peer whose every byte a test writes itself."""
 
 import socket
 import ssl
@@ -62,7 +62,7 @@ class RawPeer:
     def __init__(self, script: Callable[[RawConnection], None], tls: ssl.SSLContext | None = None) -> None:
         self.connections = 0
         self._script, self._tls = script, tls
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._open: list[socket.socket] = []
 
     @property
@@ -92,6 +92,7 @@ class RawPeer:
 
     def _serve(self, sock: socket.socket) -> None:
         with suppress(OSError, EOFError, ValueError):  # the client hung up, as it may
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls:
                 sock = self._tls.wrap_socket(sock, server_side=True)
             with closing(RawConnection(sock)) as connection:

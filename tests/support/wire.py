@@ -1,4 +1,4 @@
-"""Runs many exchanges with a `WirePeer`, and notes every answer that reached the wrong request."""
+"""Runs many exchanges with a peer that follows random plans, and notes every answer that reached the wrong request."""
 
 import random
 import re
@@ -13,7 +13,8 @@ from unittest import mock
 
 import requests
 
-from tests.support.wire_peer import SEED_HEADER, STALE_PAUSE, Plan, WirePeer
+from tests.support.raw_peer import RawPeer
+from tests.support.wire_plans import SEED_HEADER, STALE_PAUSE, Plan, play
 from transcription.speech import connections
 from transcription.speech.exchanges import ExchangeFailed
 from transcription.speech.transport import Reply, Transport
@@ -39,7 +40,7 @@ def run_exchanges(count: int, seed: int, tls: ssl.SSLContext | None = None) -> O
     dice, outcomes = random.Random(seed), Outcomes()
     seeds = [dice.getrandbits(48) for _ in range(count)]
     patience = mock.patch.object(connections, "ACKNOWLEDGED_WITHIN", DEADLINE / 5)
-    with WirePeer(tls) as peer, ThreadPoolExecutor(CONNECTIONS) as pool, patience:
+    with RawPeer(play, tls) as peer, ThreadPoolExecutor(CONNECTIONS) as pool, patience:
         transport = Transport(CONNECTIONS)
         list(pool.map(lambda plan_seed: _exchange(transport, peer.url, plan_seed, outcomes), seeds))
     return outcomes

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.steps import steps
-from transcription.transcript.alignment import MOST_COMPARISONS, Part, align
+from transcription.transcript.alignment import MAX_COMPARISONS, Part, align
 
 ITEMS = st.lists(st.sampled_from("abcd"), max_size=30)
 
@@ -40,12 +40,12 @@ def test_the_alignment_is_that_of_difflib(items: list[str], others: list[str]) -
 
 
 def test_equal_sequences_of_any_length_are_one_part() -> None:
-    items = ["x"] * MOST_COMPARISONS
+    items = ["x"] * MAX_COMPARISONS
     assert list(align(items, items)) == [Part(True, 0, len(items), 0, len(items))]
 
 
 def test_an_alignment_that_takes_too_long_has_what_both_start_and_end_with() -> None:
-    count = MOST_COMPARISONS
+    count = MAX_COMPARISONS
     items, others = ["x"] * count + ["a"] + ["y"] * count, ["x"] * count + ["b", "c"] + ["y"] * count
     assert list(align(items, others)) == [
         Part(True, 0, count, 0, count),
@@ -73,4 +73,4 @@ def test_twice_as_many_repeated_words_take_no_more_than_twice_the_steps(words: C
 
 def test_the_limit_is_on_all_comparisons_of_an_alignment_together() -> None:
     items, others = interleaved(400)  # the longest run takes 40,000 comparisons, and there are 200 runs to find
-    assert steps(lambda: list(align(items, others))) < 10 * MOST_COMPARISONS
+    assert steps(lambda: list(align(items, others))) < 10 * MAX_COMPARISONS

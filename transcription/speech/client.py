@@ -27,9 +27,9 @@ from transcription.speech.failures import (
     explanation,
     is_retryable,
     network_reason,
+    refuse_secrets,
     retry_after,
     secrets_of,
-    without_secrets,
 )
 from transcription.speech.retries import retry_within
 from transcription.speech.transport import Transport, in_chunks
@@ -186,7 +186,8 @@ class SpeechClient:
         except requests.RequestException as error:
             raise Retryable(network_reason(error, secrets)) from None
         if reply.status == 200:
-            return _Reply(200, reply.headers, without_secrets(reply.body, secrets), "")
+            refuse_secrets(reply.body, secrets)
+            return _Reply(200, reply.headers, reply.body, "")
         content = reply.headers.get("Location", "").encode() if 300 <= reply.status < 400 else reply.body
         return _Reply(reply.status, reply.headers, content, explanation(content, secrets))
 

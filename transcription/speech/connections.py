@@ -9,8 +9,8 @@ the order in which http.client uses them.
 - **Interim answers.** http.client skips `100 Continue` only. It takes any other 1xx for the answer, and the real one
   stays in the connection as the answer to the next request.
 - **Stale answers.** HTTP/1.1 answers have no ids. A second answer to one request, or anything else that a peer sends
-  unasked, would be taken for the answer to the next. So a connection is shut down if anything is left behind an answer,
-  and is used again only if the peer acknowledges the next request with `100 Continue` before anything else. The service
+  unasked, would pass for the answer to the next. So a connection is shut down if anything follows an answer, and
+  is used again only if the peer acknowledges the next request with `100 Continue` before anything else. The service
   documents that it does. A peer that does not gets a new connection for each request.
 - **Slow peers.** A read timeout starts again with every byte, so a peer that drips could hold a request for ever.
 """
@@ -31,7 +31,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util import wait_for_read
 
 from transcription.speech.exchanges import EXCHANGES, NotAcknowledged
-from transcription.speech.responses import FinalResponse, holds_decrypted_bytes, is_interim
+from transcription.speech.responses import MAX_INTERIM, FinalResponse, holds_decrypted_bytes, is_interim
 
 ACKNOWLEDGED_WITHIN = 1.0  # seconds; ten round trips
 EARLY_HEAD_WITHIN = 0.1  # seconds; its first bytes are there already, unless they were TLS's own
@@ -52,7 +52,7 @@ def _status(head: bytes) -> int:
 
 
 class _Connection(HTTPConnection):
-    """A connection under its exchange's deadline, which no stale answer passes."""
+    """A connection that keeps its exchange's deadline and lets no stale answer through."""
 
     _answers = 0  # since it was connected
 
@@ -73,7 +73,7 @@ class _Connection(HTTPConnection):
     def request(
         self, method: str, url: str, body: Any = None, headers: Any = None, *, chunked: bool = False, **kwargs: Any
     ) -> None:
-        """Send a request. One that is not sent in chunks has no acknowledgement to wait for: it needs a new connection.
+        """Send a request. Without chunks there is no acknowledgement to wait for, so it needs a new connection.
 
         Raises NotAcknowledged if the connection is not fit to be used again. Nothing of the body is sent then.
         """
@@ -99,26 +99,34 @@ class _Connection(HTTPConnection):
         for following in chunks:
             yield chunk
             chunk = following
-        while holds_decrypted_bytes(self.sock) or wait_for_read(self.sock, timeout=0.0):
-            head = self._read_head(EARLY_HEAD_WITHIN)
-            if not head:
+        for _ in range(MAX_INTERIM):
+            if not (holds_decrypted_bytes(self.sock) or wait_for_read(self.sock, timeout=0.0)):
                 break
-            if not is_interim(_status(head)):
+            head = self._read_head(EARLY_HEAD_WITHIN)
+            if head and not is_interim(_status(head)):
                 raise self._answered(head)
         yield chunk
 
     def _await_acknowledgement(self) -> None:
-        status = int(HTTPStatus.PROCESSING)
-        while is_interim(status) and status != HTTPStatus.CONTINUE:
+        """Read the peer's `100 Continue`, and other interim answers before it.
+
+        Raises BrokenPipeError if the peer refuses the request: urllib3 then reads the refusal.
+        Raises NotAcknowledged if anything else comes, or nothing.
+        """
+        head = b""
+        for _ in range(MAX_INTERIM):
             head = self._read_head(ACKNOWLEDGED_WITHIN)
             status = _status(head)
+            if status == HTTPStatus.CONTINUE:
+                return
             if is_about_service(status):
                 raise self._answered(head)
             if not is_interim(status):
-                raise NotAcknowledged(silent=not head)
+                break
+        raise NotAcknowledged(silent=not head)
 
     def _read_head(self, seconds: float) -> bytes:
-        """Return the next head, and nothing behind it; what there is of it if it is not whole within `seconds`."""
+        """Return the next head and read nothing after it. Return what has arrived if it is not whole in time."""
         head = b""
         self.sock.settimeout(seconds)
         with suppress(OSError):
@@ -142,7 +150,7 @@ class _Connection(HTTPConnection):
         return response
 
     def _expect(self, *, once: bool, head: bytes = b"") -> None:
-        """Say how to read the next answer. Its `head` may have been read; after one that is read `once`, hang up."""
+        """Set how the next answer is read. `head` is its head, if that was read already. After `once`, hang up."""
         self.response_class = partial(FinalResponse, once=once, head=head)  # type: ignore[assignment]  # only called
 
 

@@ -57,20 +57,19 @@ def explanation(body: bytes, secrets: Secrets) -> str:
     return _quoted(str(text), QUOTED, secrets).rstrip(".") or "(no explanation)"
 
 
-def without_secrets(content: bytes, secrets: Secrets) -> bytes:
-    """Return the content of a successful answer. Its words go into the document.
+def refuse_secrets(content: bytes, secrets: Secrets) -> None:
+    """Check a successful answer, whose words go into the document.
 
-    Raises Retryable if the texts in it repeat a secret, or are too long to be searched.
+    Raises Retryable if its texts repeat a secret, or are too long to be searched.
     """
     try:
         texts = " ".join(dict.fromkeys(_texts(json.loads(content))))
     except (ValueError, RecursionError):
-        return content  # nothing is shown of what is not JSON
+        return  # nothing is shown of what is not JSON
     if len(texts) > SEARCHED:
         raise Retryable(f"the service's answer could not be read ({len(content)} bytes)")
     if secrets.repeated_in_speech(texts):
         raise Retryable("the service's answer repeats the key")
-    return content
 
 
 def network_reason(error: BaseException, secrets: Secrets) -> str:

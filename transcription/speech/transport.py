@@ -81,7 +81,17 @@ class Transport:
         """
         with EXCHANGES.within(seconds) as exchange:
             try:
-                reply = self._post(url, query, headers, body, timeout)
+                response = self._respond(
+                    url,
+                    {**headers, "Accept-Encoding": "identity"},  # answers are then as large as they seem
+                    params=list(query),
+                    data=body,
+                    timeout=timeout,
+                    proxies=self._proxies_for(url),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                reply = _whole(response)
             except (requests.RequestException, ExchangeFailed):
                 if exchange.late:
                     raise TooSlow from None
@@ -95,34 +105,8 @@ class Transport:
             raise OutOfOrder
         return replace(reply, body=b"")  # its words may still be about another clip
 
-    def _post(
-        self,
-        url: str,
-        query: Sequence[tuple[str, str]],
-        headers: Mapping[str, str],
-        body: Iterable[bytes] | bytes,
-        timeout: tuple[float, float],
-    ) -> Reply:
-        response = self._answer(
-            url,
-            {**headers, "Accept-Encoding": "identity"},  # answers are then as large as they seem
-            params=list(query),
-            data=body,
-            timeout=timeout,
-            proxies=self._proxies_for(url),
-            allow_redirects=False,
-            stream=True,
-        )
-        with closing(response):
-            content = bytearray()
-            for piece in response.iter_content(READ_BYTES):
-                content += piece
-                if len(content) > MAX_ANSWER_BYTES:
-                    raise TooLongAnswer
-        return Reply(response.status_code, response.headers, bytes(content))
-
-    def _answer(self, url: str, headers: dict[str, str], **request: Any) -> requests.Response:
-        """Return the answer. Only its head has been read."""
+    def _respond(self, url: str, headers: dict[str, str], **request: Any) -> requests.Response:
+        """Send the request over a fit connection and return the response. Only its head has been read."""
         if self._silences >= MAX_SILENCES and not self._acknowledges:
             headers = {**headers, "Connection": "close"}
         for _ in range(self._connections):
@@ -136,6 +120,17 @@ class Transport:
         if url not in self._proxies:
             self._proxies[url] = dict(get_environ_proxies(url))
         return self._proxies[url]
+
+
+def _whole(response: requests.Response) -> Reply:
+    """Read the response to its end. Raises TooLongAnswer if it has too many bytes."""
+    with closing(response):
+        content = bytearray()
+        for piece in response.iter_content(READ_BYTES):
+            content += piece
+            if len(content) > MAX_ANSWER_BYTES:
+                raise TooLongAnswer
+    return Reply(response.status_code, response.headers, bytes(content))
 
 
 def _certificate_authorities() -> str | bool:

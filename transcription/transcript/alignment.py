@@ -2,7 +2,7 @@
 
 The alignment is difflib's: the longest run that both forms have, then the same to the left and right of it. The results
 are good, but repeated words make its time grow with their square or even their cube. So the comparisons are counted.
-Beyond `MOST_COMPARISONS`, only what is equal at the start and end of a stretch is aligned, and the middle counts as
+Beyond `MAX_COMPARISONS`, only what is equal at the start and end of a stretch is aligned, and the middle counts as
 different.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 # About 10 ms. Measured: a minute of 250 words takes 10,600 at most, one of 600 words takes 48,000, with a tenth of the
 # words shown as numbers.
-MOST_COMPARISONS = 50_000
+MAX_COMPARISONS = 50_000
 
 
 class Part(NamedTuple):
@@ -51,7 +51,7 @@ def _equal_runs(items: Sequence[str], others: Sequence[str]) -> Iterator[_Run]:
     matcher = SequenceMatcher(None, items, others, autojunk=False)
     counts = Counter(others)
     comparisons = [0, *accumulate(1 + counts[item] for item in items)]
-    left = MOST_COMPARISONS
+    left = MAX_COMPARISONS
     stretches = [(0, len(items), 0, len(others))]
     while stretches:
         start, end, other_start, other_end = stretches.pop()
