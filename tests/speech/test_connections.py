@@ -194,13 +194,14 @@ def test_a_refusal_in_place_of_the_acknowledgement_counts_without_its_words(tls:
         connection.send(OK)
         connection.read_head()
         connection.send(REFUSED)
+        connection.wait_for_hang_up()
 
     with RawPeer(script, tls) as peer:
         client = Client(peer)
         assert client.post().body == b"right"
         refusal = client.post()
         assert (refusal.status, refusal.headers["Retry-After"], refusal.body) == (429, "7", b"")
-        assert client.post().body == b"right", "on a new connection"
+        assert client.post(seconds=0.5).body == b"right", "on a new connection, for the body of the last was not sent"
 
 
 def test_a_refusal_on_a_new_connection_keeps_its_words(tls: ssl.SSLContext | None) -> None:
