@@ -16,6 +16,8 @@
     ├── Exhausted              such a failure lasted longer than the budget
     ├── Abandoned              the host gave up on the upload, and no document says why
     ├── StorageFailed          storage is down or refuses access: the host tries again
+    ├── Claimed                another worker is at work on the upload: look again later
+    ├── ClaimLost              another worker took the upload over: stop, and write nothing
     └── UploadChanged          the upload is no longer the one that the work began with
         ├── UploadReplaced
         └── UploadGone
@@ -117,6 +119,14 @@ class Abandoned(TranscriptionError):
 
 class StorageFailed(TranscriptionError):
     """Replaces the storage SDK's own error, which quotes the answer and so may hold a secret."""
+
+
+class Claimed(TranscriptionError):
+    """Another worker is at work on the upload."""
+
+
+class ClaimLost(TranscriptionError):
+    """Another worker has taken the upload over, or has finished it."""
 
 
 class UploadChanged(TranscriptionError):
