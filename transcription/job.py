@@ -31,10 +31,10 @@ MAX_ROUNDS = 10  # restarts because the upload was replaced; then the host's ret
 class Job:
     """Transcribes uploads for the whole process. Thread-safe."""
 
-    def __init__(self, tools: Tools, queue: AgainQueue, sweep_days: float) -> None:
+    def __init__(self, tools: Tools, sweep: Callable[[], object]) -> None:
+        """`sweep` queues the uploads that need another try."""
         self._tools = tools
-        self._queue = queue
-        self._sweep_days = sweep_days
+        self._sweep = sweep
 
     @without_addresses()
     def run(self, container: str, name: str) -> None:
@@ -78,9 +78,7 @@ class Job:
 
         Raises StorageFailed if storage is down or refuses access.
         """
-        from transcription.recovery.sweep import sweep  # only the timer needs it, and SQLite
-
-        sweep(self._tools, self._queue, self._sweep_days)
+        self._sweep()
 
     def _attempt(self, message: AgainMessage, *, resumed: bool) -> None:
         transcriber = self._tools.transcriber
@@ -105,14 +103,15 @@ class Job:
         raise UploadReplaced(f"{name!r} was replaced {MAX_ROUNDS} times while it was being transcribed")
 
 
-def build(environ: Mapping[str, str], clock: Clock) -> Job:
-    """Build a Job from the app settings.
+def build(environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = None) -> Job:
+    """Build a Job from the app settings. `queue` replaces the queue that the settings name.
 
     Raises Misconfigured if the storage settings are wrong.
     """
     storage = StorageSettings.read(environ)
     service = connect(storage)
-    queue = AgainQueue(storage)
+    queue = queue or AgainQueue(storage)
+    progress = ProgressStore(service, storage, clock)
     try:
         settings = Settings.read(environ)
         transcriber: Transcriber | Misconfigured = Transcriber(settings, SpeechClient(settings.speech, clock))
@@ -121,12 +120,18 @@ def build(environ: Mapping[str, str], clock: Clock) -> Job:
     tools = Tools(
         Uploads(service, storage),
         Transcripts(service, storage),
-        ProgressStore(service, storage, clock),
+        progress,
         Requeue(queue),
         transcriber,
         clock,
     )
-    return Job(tools, queue, SweepSettings.read(environ).days)
+
+    def sweep() -> None:
+        from transcription.recovery import sweep  # only the timer needs it, and SQLite
+
+        sweep.sweep(service, storage, progress, queue, clock, SweepSettings.read(environ).days)
+
+    return Job(tools, sweep)
 
 
 _building = threading.Lock()
