@@ -215,10 +215,12 @@ def test_after_three_tries_to_write_the_sweep_takes_over(app: App, monkeypatch: 
 def test_storage_that_takes_neither_document_nor_answers_is_left_to_the_host(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def cut(*_: object) -> None:
+        raise ServiceResponseError("cut")
+
     refuse_writing(monkeypatch)
     app.upload("a.wav", SHORT)
-    app.work.create_container()
-    monkeypatch.setattr(app.queue, "send", lambda *_: (_ for _ in ()).throw(ServiceResponseError("cut")))
+    monkeypatch.setattr(app.queue, "send", cut)
     monkeypatch.setattr(
         "transcription.storage.progress.Progress.claim", lambda _: (_ for _ in ()).throw(ServiceResponseError("cut"))
     )

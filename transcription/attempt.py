@@ -5,7 +5,7 @@ the upload or the document could not be written; or with an error of storage, so
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -35,8 +35,8 @@ from transcription.storage.queues import AgainMessage
 from transcription.storage.transcripts import StoredDocument, Transcripts
 from transcription.storage.uploads import UploadProperties, Uploads
 from transcription.transcriber import Transcriber
-from transcription.transcript.document import document, failure, log_line
-from transcription.transcript.model import Json, Source, Transcript, Usage
+from transcription.transcript.document import caption_files, document, failure, log_line
+from transcription.transcript.model import Json, Source, Usage
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Attempt:
             content = failure(error, source, usage, self._tools.clock.now())
             return _Outputs(content, error=None if isinstance(error, Final) else error)
         content = document(transcript, source, usage, self._tools.clock.now())
-        return _Outputs(content, _captions(transcript, settings.document_formats), transcript.error)
+        return _Outputs(content, caption_files(transcript, settings.document_formats), transcript.error)
 
     def _count_attempt(self) -> None:
         """Claim the upload and count this attempt. An answer resets the count.
@@ -245,12 +245,3 @@ def _succeeds(step: Callable[[], None]) -> bool:
         log.error("Storage failed: %s", reason(error) if isinstance(error, AzureError) else error)
         return False
     return True
-
-
-def _captions(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
-    """Return the caption files to store with the document, by kind."""
-    if set(formats) == {"json"}:
-        return {}
-    from transcription.transcript import captions  # takes 8 ms; most apps need no captions
-
-    return captions.files(transcript, formats)

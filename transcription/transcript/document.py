@@ -31,6 +31,15 @@ def document(transcript: Transcript, source: Source, usage: Usage, created: date
     return _without_none(content)
 
 
+def caption_files(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
+    """Return the text of each format that is asked for besides `json`, by its name."""
+    if set(formats) == {"json"}:
+        return {}
+    from transcription.transcript import captions  # takes 8 ms; most apps need no captions
+
+    return captions.files(transcript, formats)
+
+
 def failure(error: TranscriptionError, source: Source, usage: Usage, created: datetime) -> Json:
     """Return the document of a recording without a transcript. It says what is wrong and what to do."""
     content: Json = {
