@@ -1,5 +1,6 @@
 """The Speech client talks to the local endpoint over real sockets, with and without TLS."""
 
+import gzip
 import json
 import logging
 import threading
@@ -439,9 +440,16 @@ def test_an_answer_is_complete_however_it_is_chunked(endpoint: SpeechEndpoint, c
     assert clock.slept == []
 
 
-def test_an_answer_that_is_too_long_is_retried(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
-    endpoint.faults.append(Fault.status(200, b" " * (MAX_ANSWER_BYTES + 1)))
-    assert Caller(endpoint, clock)().phrase is not None
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_an_answer_that_is_too_long_is_retried(endpoint: SpeechEndpoint, clock: FakeClock, encoding: str | None) -> None:
+    """Apart from its length, it is a right answer. A packed one is too long if it unpacks to that much."""
+    answer = b'{"RecognitionStatus":"Success","Offset":0,"Duration":20000000,"DisplayText":"Padded."}'
+    answer += b" " * (MAX_ANSWER_BYTES + 1)
+    packed = gzip.compress(answer) if encoding else answer
+    endpoint.faults.append(Fault.status(200, packed, {"Content-Encoding": encoding} if encoding else {}))
+    phrase = Caller(endpoint, clock)().phrase
+    assert phrase is not None
+    assert phrase.text == "Hello world."
     assert len(clock.slept) == 1
 
 
