@@ -441,7 +441,9 @@ def test_an_answer_is_complete_however_it_is_chunked(endpoint: SpeechEndpoint, c
 
 
 @pytest.mark.parametrize("encoding", [None, "gzip"])
-def test_an_answer_that_is_too_long_is_retried(endpoint: SpeechEndpoint, clock: FakeClock, encoding: str | None) -> None:
+def test_an_answer_that_is_too_long_is_retried(
+    endpoint: SpeechEndpoint, clock: FakeClock, encoding: str | None
+) -> None:
     """Apart from its length, it is a right answer. A packed one is too long if it unpacks to that much."""
     answer = b'{"RecognitionStatus":"Success","Offset":0,"Duration":20000000,"DisplayText":"Padded."}'
     answer += b" " * (MAX_ANSWER_BYTES + 1)
