@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.secrets import BREAKS, shown_run
 from tests.support.settings import SPEECH_KEY, app_settings
 from transcription.errors import Misconfigured
-from transcription.settings.app import Settings, StorageSettings, TriggerSettings, log_wrong_settings
+from transcription.settings.app import Settings, StorageSettings, SweepSettings, TriggerSettings, log_wrong_settings
 
 CONFIDENTIAL = (
     "AZURE_SPEECH_KEY",
@@ -27,6 +27,7 @@ CONFIDENTIAL = (
 HARMLESS = (
     "AUDIO_CONTAINER",
     "TRANSCRIPT_CONTAINER",
+    "WORK_CONTAINER",
     "AZURE_SPEECH_AUTH",
     "SPEECH_LANGUAGE",
     "SPEECH_PROFANITY",
@@ -38,6 +39,8 @@ HARMLESS = (
     "MAX_AUDIO_MINUTES",
     "MAX_AUDIO_MEGABYTES",
     "MAX_PROCESSING_MINUTES",
+    "SWEEP_SCHEDULE",
+    "SWEEP_DAYS",
     "BLOB_TRIGGER_SOURCE",
 )
 ALPHABETS = (string.hexdigits.lower()[:16], string.ascii_letters + string.digits, string.ascii_letters + "0123456789+/")
@@ -54,8 +57,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
     speech = settings.speech
     assert (speech.language, speech.profanity, speech.detailed, speech.word_times) == ("en-US", "masked", True, True)
     assert (speech.auth, speech.audio_format, speech.model_id, speech.extra_query) == ("key", "wav", None, ())
-    assert speech.max_concurrent_requests == 8
+    assert speech.max_concurrent_requests == 64
     assert (settings.storage.audio_container, settings.storage.transcript_container) == ("audio", "transcripts")
+    assert settings.storage.work_container == "transcription-work"
+    assert settings.sweep == SweepSettings("0 */15 * * * *", 7)
     assert settings.document_formats == ("json",)
     assert settings.limits.audio_seconds == 120 * 60
     assert settings.limits.upload_bytes == 512 * 1024 * 1024
@@ -94,7 +99,14 @@ def test_one_error_names_every_problem() -> None:
         ("SPEECH_MAX_CONCURRENT_REQUESTS", "0", "whole number"),
         ("TRANSCRIPT_FORMATS", "json,pdf", "json, vtt, srt, txt"),
         ("TRANSCRIPT_CONTAINER", "audio", "other than AUDIO_CONTAINER"),
+        ("WORK_CONTAINER", "audio", "other than AUDIO_CONTAINER and"),
+        ("WORK_CONTAINER", "transcripts", "other than AUDIO_CONTAINER and"),
+        ("WORK_CONTAINER", "Work", "lower-case"),
+        ("SWEEP_DAYS", "0", "number above 0"),
+        ("SWEEP_DAYS", "4000", "up to 3650"),
         ("AUDIO_CONTAINER", "Audio Files", "lower-case"),
+        ("AudioStorage__queueServiceUri", "acc.queue.core.windows.net", "https://<account>.queue.core.windows.net"),
+        ("AudioStorage__queueServiceUri", "https://acc.queue.core.windows.net/q", "has a path"),
         ("MAX_AUDIO_MEGABYTES", "-1", "number above 0"),
         ("MAX_PROCESSING_MINUTES", "nan", "number above 0"),
         ("BLOB_TRIGGER_SOURCE", "Polling", "EventGrid, LogsAndContainerScan"),
@@ -177,7 +189,7 @@ def test_a_managed_identity_needs_both_urls_of_the_account() -> None:
     }
     storage = Settings.read(app_settings(**urls)).storage
     assert (storage.connection_string, storage.account_url) == (None, "https://acc.blob.core.windows.net")
-    assert storage.client_id == "1234"
+    assert (storage.queue_url, storage.client_id) == ("https://acc.queue.core.windows.net", "1234")
     assert "AudioStorage__queueServiceUri" in problems(**{**urls, "AudioStorage__queueServiceUri": None})
 
 
@@ -186,10 +198,33 @@ def test_storage_settings_need_no_speech_settings() -> None:
 
 
 def test_reading_the_trigger_settings_never_fails() -> None:
-    assert TriggerSettings.read({}) == TriggerSettings("audio", "EventGrid")
+    assert TriggerSettings.read({}) == TriggerSettings("audio", "EventGrid", "0 */15 * * * *")
     assert TriggerSettings.read({"BLOB_TRIGGER_SOURCE": "nonsense"}).source == "EventGrid"
     local = {"AUDIO_CONTAINER": "uploads", "BLOB_TRIGGER_SOURCE": "logsandcontainerscan"}
     assert TriggerSettings.read(local) == TriggerSettings("uploads", "LogsAndContainerScan")
+
+
+@pytest.mark.parametrize(
+    ("value", "schedule"),
+    [("off", None), (" OFF ", None), ("0 0 3 * * MON", "0 0 3 * * MON"), ("hourly", "0 */15 * * * *")],
+)
+def test_both_readers_agree_on_the_schedule_and_replace_a_wrong_one(value: str, schedule: str | None) -> None:
+    environ = app_settings(SWEEP_SCHEDULE=value)
+    assert TriggerSettings.read(environ).sweep_schedule == schedule
+    assert Settings.read(environ).sweep.schedule == schedule
+
+
+@pytest.mark.parametrize("value", ["", "off", "0 0 3 * * MON"])
+def test_a_right_schedule_is_not_logged(value: str, caplog: pytest.LogCaptureFixture) -> None:
+    log_wrong_settings(app_settings(SWEEP_SCHEDULE=value))
+    assert caplog.text == ""
+
+
+def test_a_wrong_schedule_is_logged_at_start_without_its_value(caplog: pytest.LogCaptureFixture) -> None:
+    log_wrong_settings(app_settings(SWEEP_SCHEDULE="0 S3cr3t * * * *"))
+    assert "SWEEP_SCHEDULE has a wrong field for minutes" in caplog.text
+    assert "the default '0 */15 * * * *' is used" in caplog.text
+    assert "S3cr3t" not in caplog.text
 
 
 def test_case_and_surrounding_blanks_of_values_do_not_matter() -> None:

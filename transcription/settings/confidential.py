@@ -56,8 +56,9 @@ def base_url(value: str, example: str) -> SplitResult:
     return url
 
 
-def account_url(value: str) -> str:
-    example = "https://<account>.blob.core.windows.net"
+def account_url(value: str, service: str = "blob") -> str:
+    """Return the value if it is the URL of an account's blobs, or of another `service`."""
+    example = f"https://<account>.{service}.core.windows.net"
     url = base_url(value, example)
     if url.scheme == "http" and url.hostname in ("127.0.0.1", "localhost"):
         return value
@@ -66,6 +67,10 @@ def account_url(value: str) -> str:
     if url.path not in ("", "/"):
         raise ValueError("has a path. Remove everything after the host.")
     return value
+
+
+def queue_url(value: str) -> str:
+    return account_url(value, "queue")
 
 
 def connection_string(value: str) -> str:

@@ -58,10 +58,10 @@ logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 def connect(settings: StorageSettings) -> BlobServiceClient:
     """Return a client for the process. It opens connections when it needs them, and reuses them."""
-    options = CLIENT_OPTIONS | _environment()
+    options = client_options()
     if settings.connection_string:
         return BlobServiceClient.from_connection_string(settings.connection_string, **options)
-    return BlobServiceClient(str(settings.account_url), credential=_managed_identity(settings.client_id), **options)
+    return BlobServiceClient(str(settings.account_url), credential=managed_identity(settings.client_id), **options)
 
 
 @contextmanager
@@ -89,9 +89,14 @@ def reason(error: AzureError) -> str:
     first = _secrets_of(request).quotable(line)[:QUOTED] if request is not None else type(inner or error).__name__
     if not isinstance(error, HttpResponseError):
         return first
-    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum if it knows the code
-    code = str(getattr(code, "value", code) or "")
+    code = error_code(error)
     return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
+
+
+def error_code(error: AzureError) -> str:
+    """Return storage's own code, such as LeaseAlreadyPresent, or an empty string if there is none."""
+    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum if it knows the code
+    return str(getattr(code, "value", code) or "")
 
 
 def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: int | None = None) -> bytes:
@@ -140,17 +145,17 @@ def bare_etag(etag: str) -> str:
     return etag.strip('"')
 
 
-def _environment() -> dict[str, Any]:
-    """Return options for the proxies and certificate authorities that the environment names.
+def client_options() -> dict[str, Any]:
+    """Return the options of every client, with the proxies and certificate authorities that the environment names.
 
     The SDK would read the environment with each request, which takes a fifth of its CPU time. The SDK still decides
     which hosts use the proxy.
     """
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    return {"use_env_settings": bool(getproxies()), "connection_verify": bundle or True}
+    return {**CLIENT_OPTIONS, "use_env_settings": bool(getproxies()), "connection_verify": bundle or True}
 
 
-def _managed_identity(client_id: str | None) -> TokenCredential:
+def managed_identity(client_id: str | None) -> TokenCredential:
     from azure.identity import ManagedIdentityCredential  # takes 124 ms; a connection string does not need it
 
     return ManagedIdentityCredential(client_id=client_id)

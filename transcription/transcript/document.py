@@ -60,7 +60,7 @@ def log_line(document: Json, usage: Usage, seconds: float) -> str:
         "audioSeconds": document.get("durationSeconds"),
         "audioSecondsSent": rounded(usage.audio_seconds),
         "requests": usage.requests,
-        "retries": usage.requests - usage.answers,
+        "retries": usage.retries,
         "seconds": rounded(seconds),
     }
     return json.dumps(_without_none(line))
@@ -119,6 +119,7 @@ def _source(source: Source) -> Json:
 def _recognition(usage: Usage) -> Json:
     return {
         "requests": usage.requests,
+        "retries": usage.retries,
         "audioSecondsSent": rounded(usage.audio_seconds),
         "connectionIds": list(usage.connection_ids),
         "endpoint": usage.endpoint,
