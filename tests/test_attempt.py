@@ -13,7 +13,7 @@ from local.speech import Fault
 from tests.support.app import App
 from tests.support.sound import murmur, wav
 from transcription.errors import StorageFailed
-from transcription.recovery.requeue import ATTEMPT_WAITS, CLAIMED_WAIT, LONGEST_WAIT, UNWRITTEN_WAITS
+from transcription.recovery.requeue import CLAIMED_WAIT, LONGEST_WAIT, UNWRITTEN_WAITS
 from transcription.storage.progress import MAX_ATTEMPTS, progress_name
 from transcription.storage.transcripts import Transcripts
 

@@ -8,20 +8,14 @@ import logging
 from dataclasses import replace
 
 from transcription.errors import Exhausted
+from transcription.storage.progress import wait_after_attempts
 from transcription.storage.queues import AgainMessage, AgainQueue
 
 CLAIMED_WAIT = 120.0  # seconds; the worker that has the upload may be dead, and its claim ends within a minute
 UNWRITTEN_WAITS = (60.0, 300.0, 900.0)  # seconds between tries to write a document
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-ATTEMPT_WAITS = (15 * MINUTE, HOUR, 4 * HOUR, DAY)  # after so many tries without any answer; the last one repeats
-LONGEST_WAIT = 6 * HOUR  # of a message; the sweep takes care of longer waits
+LONGEST_WAIT = 6 * 3600.0  # seconds, of a message; the sweep takes care of longer waits
 
 log = logging.getLogger(__name__)
-
-
-def wait_after_attempts(attempts: int) -> float:
-    """Return the seconds to wait after so many tries without any answer from the service."""
-    return ATTEMPT_WAITS[min(attempts, len(ATTEMPT_WAITS) - 1)]
 
 
 class Requeue:

@@ -28,6 +28,7 @@ from transcription.storage.uploads import UploadProperties
 from transcription.transcript.model import Answered
 
 MAX_ATTEMPTS = 5  # without any answer in between
+ATTEMPT_WAITS = (15 * 60.0, 3600.0, 4 * 3600.0, 86_400.0)  # seconds after so many attempts; the last one repeats
 PROGRESS_PREFIX = "progress/"
 MAX_BLOB_BYTES = 64 << 20  # more is not read; two hours of answers with word times take a few MB
 BATCH_BYTES = 2 << 20  # of one append; storage allows 4 MiB and more
@@ -44,6 +45,11 @@ class ListedProgress:
     attempts: int
     modified: datetime
     leased: bool
+
+
+def wait_after_attempts(attempts: int) -> float:
+    """Return the seconds until the next attempt, after so many without any answer."""
+    return ATTEMPT_WAITS[min(attempts, len(ATTEMPT_WAITS) - 1)]
 
 
 def progress_name(name: str, etag: str) -> str:
