@@ -9,9 +9,9 @@ import pytest
 from azure.storage.blob import BlobProperties
 
 from tests.support.blob_names import LISTED
-from transcription.storage.backlog import WAITS, Backlog
+from transcription.storage.backlog import Backlog
 from transcription.storage.names import output_name
-from transcription.storage.progress import ListedProgress, progress_name
+from transcription.storage.progress import ATTEMPT_WAITS, ListedProgress, progress_name
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -150,4 +150,4 @@ def test_rows_that_make_no_sense_are_left_out_and_reported_once(
 
 
 def test_the_waits_end_with_a_day() -> None:
-    assert WAITS[-1] == 86_400
+    assert ATTEMPT_WAITS[-1] == 86_400

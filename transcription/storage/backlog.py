@@ -72,9 +72,10 @@ class Backlog:
         def add(blob: BlobProperties) -> None:
             upload = UploadProperties.of(blob)
             if blob.last_modified >= until or (since and blob.last_modified < since) or upload.is_folder_marker:
-                return None
+                return
             if not is_reachable(upload.name):
-                return on_unreachable(upload.name)
+                on_unreachable(upload.name)
+                return
             uploaded = blob.last_modified.timestamp()
             self._rows.execute(
                 "INSERT OR REPLACE INTO uploads (output, name, etag, uploaded, progress) VALUES (?, ?, ?, ?, ?)",
