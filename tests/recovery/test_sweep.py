@@ -68,7 +68,7 @@ def test_uploads_without_a_finished_document_are_queued(sweeps: Sweeps) -> None:
     store_document(app, "replaced", status="Succeeded", source_etag="0x1", try_again="false")
     for name in ("failed", "given up"):
         store_document(app, name, status="Failed", try_again="false")
-    report = sweeps.run()
+    report = sweeps.run(timedelta(minutes=16))
     assert set(sweeps.queue.taken()) == {"never", "misconfigured", "replaced", "fr-FR/never", "a.wav"}
     assert (report.looked_at, report.missing, report.queued, report.repeated) == (10, 5, 5, 0)
 

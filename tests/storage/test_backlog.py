@@ -108,7 +108,7 @@ def test_uploads_that_a_worker_has_claimed_are_struck_out(backlog: Backlog) -> N
 
 @pytest.mark.parametrize(
     ("attempts", "wait"),
-    [(0, 900), (1, 3600), (2, 4 * 3600), (3, 86_400), (4, 86_400), (10**9, 86_400), (-5, 900)],
+    [(0, 900), (1, 3600), (2, 4 * 3600), (3, 86_400), (4, 86_400), (10**9, 86_400)],
 )
 def test_an_upload_waits_longer_after_each_try(backlog: Backlog, attempts: int, wait: float) -> None:
     backlog.add([blob("a")], None, LATER)
@@ -151,3 +151,12 @@ def test_rows_that_make_no_sense_are_left_out_and_reported_once(
 
 def test_the_waits_end_with_a_day() -> None:
     assert ATTEMPT_WAITS[-1] == 86_400
+
+
+def test_a_failure_that_may_be_tried_again_is_due_after_the_first_wait(backlog: Backlog) -> None:
+    backlog.add([blob("a")], None, LATER)
+    listed = document("a", status="Failed", try_again="true")
+    backlog.strike_finished([listed])
+    due = listed.last_modified + timedelta(seconds=ATTEMPT_WAITS[0])
+    assert list(backlog.due(due - timedelta(seconds=1))) == []
+    assert [upload.name for upload in backlog.due(due)] == ["a"]
