@@ -23,7 +23,7 @@ def blob(name: str, etag: str = "1", modified: datetime | None = NOW, **metadata
 
 
 def document(name: str, etag: str = "1", status: str = "Succeeded", **metadata: str) -> BlobProperties:
-    return blob(output_name(name), "9", status=status, source_etag=etag, **metadata)
+    return blob(output_name(name), "9", NOW, status=status, source_etag=etag, **metadata)
 
 
 def progress(name: str, attempts: int = 0, *, modified: datetime = NOW, leased: bool = False) -> ListedProgress:
