@@ -30,7 +30,7 @@ REFERENCES=config/configreferences/appsettings
 # Flex Consumption has no log stream to follow.
 WHY='Look for the reason in the Log Analytics workspace, under Logs: union AppTraces, AppExceptions | where TimeGenerated > ago(15m)'
 # Read the functions to wait for, and the Python version to ask for, from where they are defined.
-FUNCTIONS=$(sed -n 's/^@app\.function_name("\([^"]*\)")$/\1/p' function_app.py)
+FUNCTIONS=$(sed -n 's/^ *@app\.function_name("\([^"]*\)")$/\1/p' function_app.py)
 PYTHON_VERSION=$(sed -n "s/.*runtime: { name: 'python', version: '\([0-9.]*\)' }.*/\1/p" infra/modules/app.bicep)
 
 group='' location='' parameters=$PWD/infra/main.bicepparam subscription='' mode=deploy sure=no
@@ -218,6 +218,7 @@ read_outputs() {
   audio=$(output audioContainer)
   transcripts=$(output transcriptContainer)
   dead_letters=$(output deadLetterContainer)
+  sweeps=$(output sweeps)
   say "function app $app, storage account $account"
 }
 
@@ -262,6 +263,7 @@ functions_listed() {
   local listed name
   listed=$(azure functionapp function list --resource-group "$group" --name "$app" --query '[].name' --output tsv) || return 1
   for name in $FUNCTIONS; do
+    if [ "$name $sweeps" = 'sweep no' ]; then continue; fi # SWEEP_SCHEDULE is off
     grep -qix "$app/$name" <<<"$listed" || return 1
   done
 }
@@ -374,7 +376,8 @@ print_next_steps() {
 
   az storage blob upload --auth-mode login --account-name $account -c $audio -f recording.wav -n recording.wav
 
-To list uploads without a transcript, for example after an outage (omit --dry-run to transcribe them):
+Uploads that got no event are found within half an hour. To list those from before the deployment, and those that were
+given up on (omit --dry-run to transcribe them):
 
   python infra/redrive.py --account-url $url --audio-container $audio --transcript-container $transcripts --dry-run
 END
@@ -461,7 +464,7 @@ fi
 if [ "$mode" = events ]; then
   read_outputs
   deploy_events
-  say 'Some events may have been lost in between. Run infra/redrive.py to send those uploads again: see docs/deploy.md.'
+  say 'Some events may have been lost in between. The sweep transcribes those uploads within half an hour.'
   exit
 fi
 check_region

@@ -14,7 +14,7 @@ param settings Settings = {}
 @allowed(['', 'F0', 'S0'])
 param speechSku string = ''
 
-@description('The Speech resource\'s quota of concurrent requests. S0 has 100, unless a support request raised it. F0 always has 1, and this value is ignored.')
+@description('The Speech resource\'s quota of concurrent requests. It only limits the number of instances: the app finds out how many requests Speech accepts. S0 has 100, unless a support request raised it. F0 always has 1, and this value is ignored.')
 @minValue(1)
 @maxValue(10000)
 param speechConcurrentRequests int = 100
@@ -39,7 +39,7 @@ param restoreSpeech bool = false
 @allowed([2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('The maximum number of instances, or fewer if the Speech quota is smaller. They share the quota: with 12 instances, each gets the app\'s default of 8 requests at once.')
+@description('The maximum number of instances of each function, or fewer if the Speech quota is smaller. They share the quota, and two instances can already use the usual 100.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 12
@@ -56,7 +56,7 @@ param leastInstances int = 1
 @maxValue(3650)
 param deleteAudioAfterDays int = 0
 
-@description('The user who may upload recordings and read transcripts. Default: the user who deploys, because even the Owner of a subscription may not do so without a role. Empty: nobody.')
+@description('The user who may upload recordings, read transcripts and run infra/redrive.py. Default: the user who deploys, because even the Owner of a subscription may not do so without a role. Empty: nobody.')
 param userObjectId string = deployer().objectId
 
 @description('Keep a deleted vault from being purged for seven days. This cannot be turned off again.')
@@ -106,15 +106,20 @@ var tags = { application: 'speech-transcription' }
 
 var chosen = union(defaults, settings)
 
-var ownContainers = [packageContainer, deadLetterContainerName]
-var clash = contains([chosen.TRANSCRIPT_CONTAINER, ...ownContainers], chosen.AUDIO_CONTAINER) || contains(ownContainers, chosen.TRANSCRIPT_CONTAINER)
-var containers = !clash
-  ? [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER, ...ownContainers]
-  : fail('AUDIO_CONTAINER and TRANSCRIPT_CONTAINER each need a container of its own, other than ${packageContainer} and ${deadLetterContainerName}.')
+var allContainers = [
+  chosen.AUDIO_CONTAINER
+  chosen.TRANSCRIPT_CONTAINER
+  chosen.WORK_CONTAINER
+  packageContainer
+  deadLetterContainerName
+]
+// union() leaves out repeated names.
+var containers = length(union(allContainers, [])) == length(allContainers)
+  ? allContainers
+  : fail('AUDIO_CONTAINER, TRANSCRIPT_CONTAINER and WORK_CONTAINER each need a container of its own, other than ${packageContainer} and ${deadLetterContainerName}.')
 
-// Instances × requests in flight never exceed the quota. There are at most as many instances as the quota has requests,
-// and each gets an equal share, rounded down. Only the blob trigger's instances call Speech; the other functions have
-// instances of their own.
+// At most as many instances as the quota has requests, because each sends at least one at a time. The limit counts for
+// `transcribe` and `again` separately, so there may be twice as many for a while. Then some wait for the others.
 var sku = speechSku == 'F0'
   ? 'F0'
   : (speechSku == 'S0' || empty(existingSpeechRegion) ? 'S0' : fail('existingSpeechRegion is set: name the SKU of that resource as speechSku, F0 or S0.'))
@@ -122,7 +127,6 @@ var quota = sku == 'F0' ? 1 : speechConcurrentRequests
 var instances = quota < leastInstances
   ? fail('The region takes no fewer than ${leastInstances} instances, and the Speech quota is ${quota}: raise speechConcurrentRequests if the resource has more, or take another region. F0 always has 1.')
   : min(max(maximumInstances, leastInstances), quota)
-var requestsPerInstance = quota / instances
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: names.identity
@@ -137,6 +141,7 @@ module storage 'modules/storage.bicep' = {
     name: names.storage
     audioContainer: chosen.AUDIO_CONTAINER
     containers: containers
+    workContainer: chosen.WORK_CONTAINER
     deleteAudioAfterDays: deleteAudioAfterDays
   }
 }
@@ -183,6 +188,7 @@ module roles 'modules/roles.bicep' = {
     insightsName: names.insights
     vaultName: names.vault
     userContainers: [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER]
+    workContainer: chosen.WORK_CONTAINER
     deadLetterContainer: deadLetterContainerName
     userObjectId: userObjectId
     // Role assignments are named after their principal; the module says why. The principal's id is unknown before the
@@ -213,7 +219,6 @@ module app 'modules/app.bicep' = {
       AZURE_SPEECH_KEY: speech.outputs.keyReference
       AZURE_SPEECH_REGION: speech.outputs.region
       BLOB_TRIGGER_SOURCE: 'EventGrid'
-      SPEECH_MAX_CONCURRENT_REQUESTS: string(requestsPerInstance)
     })
   }
   // At the first start, the host needs access to its storage, and the platform to the secret.
@@ -253,3 +258,6 @@ output transcriptContainer string = chosen.TRANSCRIPT_CONTAINER
 
 @description('The container for events that could not be delivered.')
 output deadLetterContainer string = deadLetterContainerName
+
+@description('Says yes if the app has the function sweep, which SWEEP_SCHEDULE can turn off.')
+output sweeps string = toLower(trim(chosen.SWEEP_SCHEDULE)) == 'off' ? 'no' : 'yes'

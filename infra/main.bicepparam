@@ -10,7 +10,7 @@ param settings = {
 // S0 charges by use. F0 is free, with one request at a time and five hours of audio a month:
 //   param speechSku = 'F0'
 
-// The maximum number of instances. They share the Speech quota.
+// The maximum number of instances of each function. They share the Speech quota.
 param maximumInstances = 12
 
 param alertEmail = ''

@@ -1,5 +1,5 @@
-// The app settings that a deployment may choose. The README's table explains them. The template decides all others: the
-// storage connection, the key, and the number of requests in flight.
+// The app settings that a deployment may choose. The README's table explains them. The template decides the
+// others: the storage connection, the key and the trigger's source.
 
 @export()
 @sealed()
@@ -18,18 +18,28 @@ type Settings = {
   SPEECH_FORMAT: ('simple' | 'detailed')?
   SPEECH_AUDIO_FORMAT: ('wav' | 'ogg')?
   SPEECH_WORD_TIMES: ('true' | 'false')?
+  @description('The most requests in flight in one process. Below it, the app finds out how many Speech accepts.')
+  SPEECH_MAX_CONCURRENT_REQUESTS: string?
   @minLength(3)
   @maxLength(63)
   AUDIO_CONTAINER: string?
   @minLength(3)
   @maxLength(63)
   TRANSCRIPT_CONTAINER: string?
+  @description('The container for the progress of recordings.')
+  @minLength(3)
+  @maxLength(63)
+  WORK_CONTAINER: string?
   @description('A comma-separated list of json, vtt, srt, txt.')
   TRANSCRIPT_FORMATS: string?
   MAX_AUDIO_MINUTES: string?
   MAX_AUDIO_MEGABYTES: string?
   @description('Must stay below functionTimeout in host.json.')
   MAX_PROCESSING_MINUTES: string?
+  @description('When to look for uploads without a finished document: six fields, in UTC, the first one for seconds. Or off.')
+  SWEEP_SCHEDULE: string?
+  @description('The number of days that the sweep looks back.')
+  SWEEP_DAYS: string?
 }
 
 @export()
@@ -44,10 +54,14 @@ var defaults = {
   SPEECH_FORMAT: 'detailed'
   SPEECH_AUDIO_FORMAT: 'wav'
   SPEECH_WORD_TIMES: 'true'
+  SPEECH_MAX_CONCURRENT_REQUESTS: '64'
   AUDIO_CONTAINER: 'audio'
   TRANSCRIPT_CONTAINER: 'transcripts'
+  WORK_CONTAINER: 'transcription-work'
   TRANSCRIPT_FORMATS: 'json'
   MAX_AUDIO_MINUTES: '120'
   MAX_AUDIO_MEGABYTES: '512'
   MAX_PROCESSING_MINUTES: '50'
+  SWEEP_SCHEDULE: '0 */15 * * * *'
+  SWEEP_DAYS: '7'
 }

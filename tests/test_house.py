@@ -23,10 +23,11 @@ QUESTION_WORD = re.compile(r"(What|Where|Whether|How|Who)\b")
 # Each folder or module of `transcription`, and those it may import. A row names only rows below it, so imports run
 # downwards and never in a circle.
 MAY_IMPORT = {
-    "job": "poison transcriber options storage speech transcript audio settings clock errors",
-    "poison": "storage transcript clock errors",
-    "transcriber": "clip_recognizer speech clips transcript audio settings clock errors ordered_map",
-    "clip_recognizer": "speech clips transcript audio clock errors",
+    "job": "attempt recovery transcriber storage speech settings clock errors",
+    "attempt": "recovery transcriber options storage speech transcript audio clips clock errors",
+    "transcriber": "recognition speech clips transcript audio settings clock errors",
+    "recognition": "speech clips transcript audio errors",
+    "recovery": "storage transcript settings clock errors",
     "options": "storage speech settings errors locales",
     "storage": "transcript settings clock errors",
     "speech": "transcript audio settings clock errors",
@@ -37,7 +38,6 @@ MAY_IMPORT = {
     "clock": "errors",
     "errors": "",
     "locales": "",
-    "ordered_map": "",
 }
 WITHOUT_NETWORK = ("transcription/audio", "transcription/clips")
 NETWORK = ("azure", "requests", "urllib3", "http", "socket")

@@ -14,12 +14,14 @@ from tests.support.recordings import SPEECH as VOICE
 from tests.support.recordings import encode_as
 from tests.support.settings import SPEECH_KEY, app_settings
 from tests.support.sound import murmur, wav
-from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Pcm, Service, transcribe_file
+from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Memory, Pcm, Service, transcribe_file
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_RATE
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, NothingRecognized, RequestRefused, TooLong
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
+from transcription.speech.turns import Requester
+from transcription.storage.uploads import LONG_AGO
 from transcription.transcriber import Transcriber
 from transcription.transcript.model import Usage
 
@@ -72,12 +74,17 @@ def test_there_is_no_transcript_if_every_clip_is_refused(service: Service) -> No
         service.transcribe(FOUR_CLIPS)
 
 
-def test_answers_from_before_the_budget_ended_are_kept_and_the_rest_can_be_tried_again(service: Service) -> None:
+def test_answers_from_before_the_time_was_up_are_kept_and_not_requested_again(service: Service) -> None:
     service.endpoint.faults.extend([Fault.none(), Fault.none(), *[Fault.status(503)] * 100])
-    transcript = service.transcribe(FOUR_CLIPS, budget=60, SPEECH_MAX_CONCURRENT_REQUESTS="1")
-    assert (transcript.status, len(transcript.phrases)) == ("Partial", 2)
-    assert [gap.reason for gap in transcript.gaps] == ["Exhausted"] * 2
-    assert isinstance(transcript.error, Exhausted)
+    known = Memory()
+    with pytest.raises(Exhausted):
+        service.transcribe(FOUR_CLIPS, budget=60, known=known, SPEECH_MAX_CONCURRENT_REQUESTS="1")
+    assert len(known.answers) == 2
+    service.endpoint.faults.clear()
+    sent = len(service.sent_seconds)
+    transcript = service.transcribe(FOUR_CLIPS, known=known)
+    assert (transcript.status, len(transcript.phrases)) == ("Succeeded", 4)
+    assert len(service.sent_seconds) == sent + 2
 
 
 def test_there_is_no_transcript_without_any_answer(service: Service) -> None:
@@ -144,7 +151,12 @@ def test_a_recording_that_fails_does_not_wait_for_its_retries(endpoint: SpeechEn
     started = clock.monotonic()
     with pytest.raises(TooLong):
         transcriber.transcribe(
-            Pcm((SPEECH + PAUSE) * 9), RecognitionOptions("en-US", "masked"), Usage(), Budget(clock, 600, "a.wav")
+            Pcm((SPEECH + PAUSE) * 9),
+            RecognitionOptions("en-US", "masked"),
+            Usage(),
+            Requester(LONG_AGO, Budget(clock, 600, "a.wav")),
+            Memory(),
+            lambda: None,
         )
     assert clock.monotonic() - started < 20
 
@@ -167,3 +179,16 @@ def test_gaps_of_clips_that_share_sound_do_not_overlap(service: Service) -> None
     transcript = service.transcribe(murmur(150.0), SPEECH_MAX_CONCURRENT_REQUESTS="1")
     first, second = transcript.gaps
     assert first.offset + first.duration <= second.offset + 0.05
+
+
+def test_nothing_is_sent_before_a_recording_with_three_clips_is_announced(service: Service) -> None:
+    sent: list[int] = []
+    options, requester = RecognitionOptions("en-US", "masked"), Requester(LONG_AGO, Budget(service.clock, 600, "a.wav"))
+    settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=service.endpoint.url))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, service.clock))
+    for clips in (2, 3, 4):
+        recording = Pcm((SPEECH + PAUSE) * clips)
+        before = len(service.sent_seconds)
+        announce = lambda before=before: sent.append(len(service.sent_seconds) - before)  # noqa: E731
+        transcriber.transcribe(recording, options, Usage(), requester, Memory(), announce)
+    assert sent == [0, 0]

@@ -21,6 +21,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float, woken: threading.Event) -> None:
         """Wait for `seconds`, or until `woken` is set."""
 
+    def wait(self, event: threading.Event, seconds: float | None) -> None:
+        """Wait for an event that other threads are about to set, at most for `seconds`. A test's clock stands still."""
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -34,6 +37,9 @@ class SystemClock:
     def sleep(self, seconds: float, woken: threading.Event) -> None:
         woken.wait(seconds)
 
+    def wait(self, event: threading.Event, seconds: float | None) -> None:
+        event.wait(seconds)
+
 
 @dataclass
 class Budget:
@@ -45,30 +51,13 @@ class Budget:
 
     def __post_init__(self) -> None:
         self._ends = self.clock.monotonic() + self.seconds
-        self._ended = threading.Event()
-
-    def child(self) -> "Budget":
-        """Return a budget with the same time left. Ending it does not end this one."""
-        return Budget(self.clock, self.left(), self.name)
-
-    def end(self) -> None:
-        """End the budget now. Sleeping threads wake up, and later checks fail."""
-        self._ended.set()
 
     def left(self) -> float:
         """Return the seconds left. They are 0 or negative once the time is up."""
-        return 0.0 if self._ended.is_set() else self._ends - self.clock.monotonic()
+        return self._ends - self.clock.monotonic()
 
-    def sleep(self, seconds: float) -> None:
-        """Wait for `seconds`, or until the budget is ended."""
-        self.clock.sleep(seconds, self._ended)
-
-    def check(self) -> None:
-        """Raise Exhausted if there is no time for another request."""
+    def exhausted(self, reason: str, wait: float = 0.0) -> Exhausted:
+        """Return an error that says why the work ends before `wait` seconds have passed. `reason` is a sentence."""
         if self.left() <= 0:
-            raise self.exhausted("There was no time left to send this clip.")
-
-    def exhausted(self, reason: str) -> Exhausted:
-        """Return an error that says the time is up. `reason` is a whole sentence."""
-        minutes = self.seconds / 60
-        return Exhausted(f"Gave up after {minutes:.3g} minutes of trying (MAX_PROCESSING_MINUTES). {reason}")
+            return Exhausted(f"Not finished within {self.seconds / 60:.3g} minutes (MAX_PROCESSING_MINUTES). {reason}")
+        return Exhausted(f"The Speech service needs {wait:.0f} s before it can answer. {reason}", wait)

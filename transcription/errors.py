@@ -13,8 +13,10 @@
     │   └── RequestRefused
     ├── Misconfigured          the deployer must fix the app, then the upload is delivered again
     ├── Retryable              may be temporary: retried within the recording's budget
+    │   └── Refused            the service has no room for the request
     ├── Exhausted              such a failure lasted longer than the budget
     ├── Abandoned              the host gave up on the upload, and no document says why
+    │   └── AbandonedForGood   so did the app, after five tries of its own
     ├── StorageFailed          storage is down or refuses access: the host tries again
     ├── Claimed                another worker is at work on the upload: look again later
     ├── ClaimLost              another worker took the upload over: stop, and write nothing
@@ -105,16 +107,30 @@ class Retryable(TranscriptionError):
         self.retry_after = retry_after
 
 
+class Refused(Retryable):
+    """The service has no room for another request now (429 and 503)."""
+
+
 class Exhausted(TranscriptionError):
-    """The recording's time ran out."""
+    """The recording's time ran out. It makes sense to try again after `wait` seconds."""
 
     code = "Exhausted"
     try_again = True
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 class Abandoned(TranscriptionError):
     code = "Abandoned"
     try_again = True
+
+
+class AbandonedForGood(Abandoned):
+    """Every try ended without any answer, so the app stops trying by itself."""
+
+    try_again = False
 
 
 class StorageFailed(TranscriptionError):

@@ -1,76 +1,64 @@
-"""Turns one upload into one document.
+"""The work of the four functions, for the whole process.
 
-Results and final failures become documents. Failures that may be temporary are raised, so the host retries them. After
-five tries it puts the upload on the poison queue.
+Events, queue messages and the timer lead to the same attempt at an upload: see `attempt.py`.
 """
 
 import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
 
-from transcription import poison
-from transcription.audio.recording import open_recording
+from transcription.attempt import Attempt, Tools
 from transcription.clock import Budget, Clock, SystemClock
-from transcription.errors import Exhausted, Final, Misconfigured, TranscriptionError, UploadGone, UploadReplaced
-from transcription.options import check_size, recognition_options
-from transcription.settings.app import Settings, StorageSettings
+from transcription.errors import Misconfigured, UploadGone, UploadReplaced
+from transcription.recovery import poison
+from transcription.recovery.requeue import Requeue
+from transcription.settings.app import Settings, StorageSettings, SweepSettings
 from transcription.speech.client import SpeechClient
-from transcription.storage.account import connect, retry_writing, without_addresses
-from transcription.storage.transcripts import StoredDocument, Transcripts
+from transcription.storage.account import connect, without_addresses
+from transcription.storage.progress import ProgressStore
+from transcription.storage.queues import AgainMessage, AgainQueue
+from transcription.storage.transcripts import Transcripts
 from transcription.storage.uploads import UploadProperties, Uploads
 from transcription.transcriber import Transcriber
-from transcription.transcript.document import document, failure, log_line
-from transcription.transcript.model import FAILED, Json, Source, Transcript, Usage
 
 log = logging.getLogger(__name__)
 
 MAX_ROUNDS = 10  # restarts because the upload was replaced; then the host's retries take over
 
 
-@dataclass(frozen=True)
-class _Outputs:
-    """The document and captions of one upload. `error` is set if the uploader cannot fix it."""
-
-    document: Json
-    captions: Mapping[str, str] = field(default_factory=dict)
-    error: TranscriptionError | None = None
-
-
 class Job:
-    """Transcribes uploads for the whole process. Thread-safe.
+    """Transcribes uploads for the whole process. Thread-safe."""
 
-    If the settings are wrong, `transcriber` is the error, and each upload gets a document that says so.
-    """
-
-    def __init__(
-        self, uploads: Uploads, transcripts: Transcripts, transcriber: Transcriber | Misconfigured, clock: Clock
-    ) -> None:
-        self._uploads = uploads
-        self._transcripts = transcripts
-        self._transcriber = transcriber
-        self._clock = clock
-        self._budget_seconds = (
-            0.0 if isinstance(transcriber, Misconfigured) else transcriber.settings.limits.processing_seconds
-        )
+    def __init__(self, tools: Tools, sweep: Callable[[], object]) -> None:
+        """`sweep` queues the uploads that need another try."""
+        self._tools = tools
+        self._sweep = sweep
 
     @without_addresses()
     def run(self, container: str, name: str) -> None:
         """Write the upload's transcript, unless a finished document already exists.
 
-        The host tries again after any error.
-        Raises Exhausted if the service was unavailable for the whole budget; the document says so.
+        What cannot be finished in time goes to the queue `transcription-again`. The host tries again after any error.
         Raises UploadReplaced if the upload is replaced faster than it can be transcribed.
         Raises StorageFailed if storage is down or refuses access.
         """
-        if container != self._uploads.container:
-            log.warning("Ignored an event for container %r: only %r is watched", container, self._uploads.container)
+        if container != self._tools.uploads.container:
+            watched = self._tools.uploads.container
+            log.warning("Ignored an event for container %r: only %r is watched", container, watched)
             return
-        budget = Budget(self._clock, self._budget_seconds, name)
-        self._with_current(name, lambda upload: self._transcribe_if_needed(upload, budget))
+        self._attempt(AgainMessage(name), resumed=False)
+
+    @without_addresses()
+    def again(self, content: bytes) -> None:
+        """Continue with the upload that a message of the queue `transcription-again` names.
+
+        Raises what `run` raises.
+        """
+        message = AgainMessage.decode(content)
+        if message is not None:
+            self._attempt(message, resumed=True)
 
     @without_addresses()
     def abandon(self, message: bytes) -> None:
@@ -78,16 +66,35 @@ class Job:
 
         Raises StorageFailed if storage is down or refuses access.
         """
-        name = poison.upload_name(message, self._uploads.container)
+        name = poison.upload_name(message, self._tools.uploads.container)
         if name is not None:
-            write = functools.partial(poison.write_abandoned, self._uploads, self._transcripts, self._clock)
+            tools = self._tools
+            write = functools.partial(poison.write_abandoned, tools.uploads, tools.transcripts, tools.clock)
             self._with_current(name, write)
+
+    @without_addresses()
+    def sweep(self) -> None:
+        """Queue uploads that have no finished document, and that nobody is at work on.
+
+        Raises StorageFailed if storage is down or refuses access.
+        """
+        self._sweep()
+
+    def _attempt(self, message: AgainMessage, *, resumed: bool) -> None:
+        transcriber = self._tools.transcriber
+        seconds = 0.0 if isinstance(transcriber, Misconfigured) else transcriber.settings.limits.processing_seconds
+        budget = Budget(self._tools.clock, seconds, message.name)
+
+        def attempt(upload: UploadProperties) -> None:
+            Attempt(self._tools, upload, message, budget, resumed=resumed).run()
+
+        self._with_current(message.name, attempt)
 
     def _with_current(self, name: str, work: Callable[[UploadProperties], None]) -> None:
         """Call `work` on the upload. Start over if the upload is replaced while it runs."""
         for _ in range(MAX_ROUNDS):
             try:
-                return work(self._uploads.find(name))
+                return work(self._tools.uploads.find(name))
             except UploadReplaced:
                 log.info("%.200r was replaced during the work; starting over with the new content", name)
             except UploadGone:
@@ -95,78 +102,36 @@ class Job:
                 return None
         raise UploadReplaced(f"{name!r} was replaced {MAX_ROUNDS} times while it was being transcribed")
 
-    def _transcribe_if_needed(self, upload: UploadProperties, budget: Budget) -> None:
-        existing = self._transcripts.find(upload.name)
-        if upload.is_folder_marker or existing.finishes(upload):
-            return  # a duplicate event ends here and costs nothing
-        started = self._clock.monotonic()
-        usage = Usage()
-        outputs = self._outputs(upload, usage, budget)
-        published = self._publish(upload, outputs, existing)
-        if outputs.error:
-            log.error("%r: %s", upload.name, outputs.error)
-        seconds = self._clock.monotonic() - started
-        log.info(log_line(outputs.document, usage, seconds))  # even if nothing was published, because it was paid for
-        if published and isinstance(outputs.error, Exhausted) and outputs.document["status"] == FAILED:
-            raise outputs.error
 
-    def _outputs(self, upload: UploadProperties, usage: Usage, budget: Budget) -> _Outputs:
-        source = Source(self._uploads.container, upload.name, upload.etag, upload.size)
-        try:
-            if isinstance(self._transcriber, Misconfigured):
-                raise Misconfigured(str(self._transcriber))
-            settings = self._transcriber.settings
-            check_size(upload, settings.limits)
-            options = recognition_options(upload, settings.speech)
-            with closing(open_recording(self._uploads.open(upload), upload.size)) as recording:
-                source = replace(source, format=recording.format)
-                transcript = self._transcriber.transcribe(recording, options, usage, budget)
-        except (Final, Misconfigured, Exhausted) as error:
-            content = failure(error, source, usage, self._clock.now())
-            return _Outputs(content, error=None if isinstance(error, Final) else error)
-        content = document(transcript, source, usage, self._clock.now())
-        return _Outputs(content, _captions(transcript, settings.document_formats), transcript.error)
-
-    def _publish(self, upload: UploadProperties, outputs: _Outputs, existing: StoredDocument) -> bool:
-        """Write the outputs, with retries, and return True. A redelivery would pay for the whole recording again.
-
-        Returns False if another worker was first, or if writing would lose words from an earlier attempt.
-        Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
-        """
-        new, captions = outputs.document, outputs.captions
-
-        def should_keep(stored: StoredDocument) -> bool:
-            return stored.is_preferable(new, captions, upload)
-
-        def publish() -> bool:
-            return self._transcripts.publish(self._uploads, upload, new, captions, existing, should_keep)
-
-        return retry_writing(publish, self._clock, upload.name)
-
-
-def _captions(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
-    """Return the caption files to store with the document, by kind."""
-    if set(formats) == {"json"}:
-        return {}
-    from transcription.transcript import captions  # takes 8 ms; most apps need no captions
-
-    return captions.files(transcript, formats)
-
-
-def build(environ: Mapping[str, str], clock: Clock) -> Job:
-    """Build a Job from the app settings.
+def build(environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = None) -> Job:
+    """Build a Job from the app settings. `queue` replaces the queue that the settings name.
 
     Raises Misconfigured if the storage settings are wrong.
     """
     storage = StorageSettings.read(environ)
     service = connect(storage)
-    uploads, transcripts = Uploads(service, storage), Transcripts(service, storage)
+    queue = queue or AgainQueue(storage)
+    progress = ProgressStore(service, storage)
     try:
         settings = Settings.read(environ)
-        transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
+        transcriber: Transcriber | Misconfigured = Transcriber(settings, SpeechClient(settings.speech, clock))
     except Misconfigured as error:
-        return Job(uploads, transcripts, error, clock)
-    return Job(uploads, transcripts, transcriber, clock)
+        transcriber = error
+    tools = Tools(
+        Uploads(service, storage),
+        Transcripts(service, storage),
+        progress,
+        Requeue(queue),
+        transcriber,
+        clock,
+    )
+
+    def sweep() -> None:
+        from transcription.recovery import sweep  # only the timer needs it, and SQLite
+
+        sweep.sweep(service, storage, progress, queue, clock, SweepSettings.read(environ).days)
+
+    return Job(tools, sweep)
 
 
 _building = threading.Lock()

@@ -5,26 +5,28 @@ the other answers are already paid for.
 """
 
 import logging
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from itertools import islice
 
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from transcription.audio.recording import Recording
-from transcription.clip_recognizer import ClipRecognizer
 from transcription.clips.clip import Clip
 from transcription.clips.cutting import cut
-from transcription.clock import Budget
 from transcription.errors import TooLong, TooLongForPronunciation, UnsupportedAudio
-from transcription.ordered_map import ordered_map
+from transcription.recognition.plan import NoiseAllowance, Plan, assess_pronunciation, recognize
+from transcription.recognition.task import ClipTask, KnownAnswers, Sending
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.pronunciation import MAX_ASSESSED_SECONDS
+from transcription.speech.turns import Requester
 from transcription.transcript.assembly import ClipResult, assemble
 from transcription.transcript.model import Gap, Transcript, Usage
 
 log = logging.getLogger(__name__)
 
-MAX_PARALLEL_CLIPS = 16  # per recording, whatever the quota; 100 clips (the S0 quota) would take 200 MB
-CLIPS_AHEAD = 2  # cut and waiting for a thread; each takes up to 2 MB
+SHORT_CLIPS = 2  # a recording with no more clips keeps no progress: sending it again costs little
 LONG_RECORDING_SECONDS = 120.0  # recordings at least this long log their progress
 UNKNOWN_STEP_SECONDS = 600.0  # between two progress lines if the file does not declare its duration
 DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
@@ -35,27 +37,70 @@ class Transcriber:
 
     def __init__(self, settings: Settings, speech: SpeechClient) -> None:
         self.settings = settings
-        self._speech = speech
+        self.speech = speech
 
-    def transcribe(self, recording: Recording, options: RecognitionOptions, usage: Usage, budget: Budget) -> Transcript:
+    def transcribe(
+        self,
+        recording: Recording,
+        options: RecognitionOptions,
+        usage: Usage,
+        requester: Requester,
+        known: KnownAnswers,
+        on_long: Callable[[], None],
+    ) -> Transcript:
         """Return the transcript, with gaps where recognition failed.
 
-        Raises Final, Misconfigured or Exhausted if an error left no words at all.
+        `known` holds answers that need not be requested, and gets the new ones. `on_long` is called before anything is
+        sent if there are more than two clips.
+        Raises Final or Misconfigured if an error left no words at all.
+        Raises Exhausted if the time is up. The answers so far are in `known`.
         """
-        usage.endpoint = self._speech.endpoint
-        budget = budget.child()
+        usage.endpoint = self.speech.endpoint
         audio = _LimitedAudio(recording, self.settings.limits.audio_seconds)
-        recognizer = ClipRecognizer(self._speech, self.settings.speech.audio_format, options, usage, budget)
+        sending = Sending(self.speech, self.settings.speech.audio_format, options, usage, requester, known)
         if options.pronunciation:
-            results = recognizer.assess_pronunciation(_single_clip(audio))
+            clip = _single_clip(audio)
+            plans: Iterator[Plan] = iter([assess_pronunciation(clip)] if clip.pcm else [])
         else:
-            workers = min(self.settings.speech.max_concurrent_requests, MAX_PARALLEL_CLIPS)
-            clips = cut(audio.blocks())
-            stream = ordered_map(recognizer.recognize, clips, workers, workers + CLIPS_AHEAD, on_error=budget.end)
-            results = list(_log_progress(stream, recording.duration or 0.0, budget.name))
+            reserve = NoiseAllowance(usage).reserve
+            plans = (recognize(clip, reserve) for clip in _announced(cut(audio.blocks()), on_long))
+        results = list(_log_progress(_recognized(sending, plans), recording.duration or 0.0, requester.budget.name))
         if not any(result.phrases or result.gaps for result in results):
             audio.check_damage()
         return assemble(results, audio.damage_gaps(), audio.seconds, options.language)
+
+
+def _announced(clips: Iterator[Clip], on_long: Callable[[], None]) -> Iterator[Clip]:
+    """Yield the clips, after a call of `on_long` if there are more than SHORT_CLIPS."""
+    first = list(islice(clips, SHORT_CLIPS + 1))
+    if len(first) > SHORT_CLIPS:
+        on_long()
+    yield from first
+    yield from clips
+
+
+def _recognized(sending: Sending, plans: Iterator[Plan]) -> Iterator[ClipResult]:
+    """Send the clips and yield their results, in order.
+
+    An error ends the recording. Clips that wait are dropped, and those in flight are waited for: their answers are paid
+    for.
+    """
+    pending: deque[Future[ClipResult]] = deque()
+    try:
+        for number, plan in enumerate(plans):
+            task = ClipTask(sending, plan, number)
+            pending.append(task.result)
+            if not task.result.done():
+                sending.speech.dispatcher.submit(task)
+            while pending and pending[0].done():
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BaseException as error:
+        sending.requester.stop(error)
+        sending.speech.dispatcher.wake()
+        wait(pending)
+        raise
 
 
 class _LimitedAudio:

@@ -15,7 +15,14 @@ param audioHoursPerDay int
 
 var queries = {
   'failed-documents': loadTextContent('../queries/failed-documents.kql')
+  exhausted: loadTextContent('../queries/exhausted.kql')
+  'unwritten-documents': loadTextContent('../queries/unwritten-documents.kql')
   'poison-queue': loadTextContent('../queries/poison-queue.kql')
+  'abandoned-uploads': loadTextContent('../queries/abandoned-uploads.kql')
+  'again-failures': loadTextContent('../queries/again-failures.kql')
+  'repeated-sweeps': loadTextContent('../queries/repeated-sweeps.kql')
+  sweeps: loadTextContent('../queries/sweeps.kql')
+  requeued: loadTextContent('../queries/requeued.kql')
   throttling: loadTextContent('../queries/throttling.kql')
   'dead-letters': loadTextContent('../queries/dead-letters.kql')
   'delivery-failures': loadTextContent('../queries/delivery-failures.kql')
@@ -24,32 +31,68 @@ var queries = {
 }
 
 // These run every 15 minutes. Running them more often costs more, and none of these problems can be fixed within minutes.
+// Each is raised by more rows than `threshold` in half an hour.
 var rowAlerts = [
   {
     query: 'failed-documents'
     severity: 2
-    description: 'Uploads ended as Failed. The query failed-documents lists them with their error codes. The README says what to do about each code.'
+    threshold: 0
+    description: 'Uploads ended as Failed. The query failed-documents lists them with their error codes. The README says what to do about each code. Once the cause is fixed, the sweep transcribes those that need no new upload.'
+  }
+  {
+    query: 'exhausted'
+    severity: 2
+    threshold: 0
+    description: 'Speech answered nothing for MAX_PROCESSING_MINUTES. The uploads are tried again by themselves, five times, with growing waits. Nothing to do unless it goes on for hours: then check the status of Speech in the region, and whether something else uses its quota.'
+  }
+  {
+    query: 'unwritten-documents'
+    severity: 1
+    threshold: 0
+    description: 'Storage refuses documents. The answers of Speech are kept, and the documents are written as soon as storage accepts them. The errors in the log name the cause, such as a lease, a retention policy or a missing role: remove it.'
   }
   {
     query: 'poison-queue'
+    severity: 2
+    threshold: 0
+    description: 'The host gave up on uploads after five tries. Their documents are Failed/Abandoned, and the sweep transcribes them again within half an hour. Nothing to do unless they also raise the alert "abandoned uploads". The exceptions of the function transcribe say what happened.'
+  }
+  {
+    query: 'abandoned-uploads'
     severity: 1
-    description: 'The host gave up on uploads. Their documents are Failed/Abandoned. Run infra/redrive.py to transcribe them again.'
+    threshold: 0
+    description: 'Uploads got no answer in five attempts, and are not tried again. Their documents are Failed/Abandoned. The query abandoned-uploads lists them. Fix what the exceptions of the function again show, then run infra/redrive.py.'
+  }
+  {
+    query: 'again-failures'
+    severity: 2
+    // The host gives up on a message after five failed calls.
+    threshold: 4
+    description: 'The function again failed five times or more in half an hour. Messages may be on the queue transcription-again-poison; the sweep queues their uploads again. Nothing to do unless it goes on: then its exceptions say what to fix, usually that storage is down or refuses access.'
+  }
+  {
+    query: 'repeated-sweeps'
+    severity: 2
+    threshold: 0
+    description: 'The sweep found uploads again that it had queued before. They are tried five times, with growing waits. Nothing to do unless it goes on for a day: then the queries failed-documents, exhausted, unwritten-documents and again-failures show why they do not end.'
   }
   {
     query: 'throttling'
     severity: 3
-    description: 'Speech has been refusing requests for minutes. Nothing is lost yet. Raise the quota, or lower maximumInstances.'
+    threshold: 0
+    description: 'Speech has been refusing two of three requests for minutes. Nothing is lost: the app waits and uses what Speech accepts. Raise the quota, lower maximumInstances, or find out what else uses the Speech resource.'
   }
 ]
 
+// The sweep does not need events, but finds uploads only every 15 minutes.
 var eventAlerts = [
   {
     metric: 'DeadLetteredCount'
-    description: 'Events of uploads could not be delivered; they are in the container dead-letters. The query delivery-failures says why. Run infra/redrive.py to transcribe the uploads.'
+    description: 'Events of uploads could not be delivered; they are in the container dead-letters. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query delivery-failures shows what to fix.'
   }
   {
     metric: 'DroppedEventCount'
-    description: 'Events of uploads could be neither delivered nor stored. Run infra/redrive.py to find and transcribe the uploads.'
+    description: 'Events of uploads could be neither delivered nor stored. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query delivery-failures shows what to fix.'
   }
 ]
 
@@ -104,7 +147,7 @@ resource watchedRows 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       windowSize: 'PT30M'
       autoMitigate: true
       criteria: {
-        allOf: [{ query: queries[alert.query], timeAggregation: 'Count', operator: 'GreaterThan', threshold: 0 }]
+        allOf: [{ query: queries[alert.query], timeAggregation: 'Count', operator: 'GreaterThan', threshold: alert.threshold }]
       }
       actions: { actionGroups: empty(email) ? [] : [recipients.id] }
     }

@@ -16,7 +16,7 @@ param storageAccountName string
 param packageContainer string
 @description('The memory of one instance.')
 param instanceMemoryMB int
-@description('The maximum number of instances of each function group: the blob trigger\'s, and each of the others.')
+@description('The maximum number of instances of each function.')
 param maximumInstanceCount int
 @description('The connection string for telemetry.')
 param insightsConnectionString string
@@ -97,7 +97,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        // Without uploads, nothing runs and nothing costs money.
+        // Without uploads, only the sweep runs, for seconds.
         alwaysReady: []
       }
     }

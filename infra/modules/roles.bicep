@@ -8,9 +8,11 @@ param insightsName string
 param vaultName string
 @description('The containers that people use.')
 param userContainers string[]
+@description('The container for the progress of recordings.')
+param workContainer string
 @description('The container for events that could not be delivered.')
 param deadLetterContainer string
-@description('The user who may upload and read. Empty: nobody.')
+@description('The user who may upload, read and run infra/redrive.py. Empty: nobody.')
 param userObjectId string
 @description('The principal ID of the app\'s identity.')
 param appPrincipalId string
@@ -20,15 +22,17 @@ param topicPrincipalId string
 // Built-in roles have the same GUIDs everywhere.
 var roleIds = {
   blobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+  blobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   queueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+  queueDataMessageSender: 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
   tableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
   keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
   metricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
 }
 
 // The scope is the whole account, because the host creates its own containers, queues and tables there: blobs for
-// locks, keys and the package, queues for the trigger's work and its poison messages, tables for diagnostics.
+// locks, keys and the package, queues for the triggers' work and poison messages, tables for diagnostics.
 var appRolesOnStorage = [roleIds.blobDataOwner, roleIds.queueDataContributor, roleIds.tableDataContributor]
 
 resource storage 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
@@ -43,8 +47,20 @@ resource storage 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
       }
     ]
 
+    resource work 'containers' existing = {
+      name: workContainer
+    }
+
     resource deadLetters 'containers' existing = {
       name: deadLetterContainer
+    }
+  }
+
+  resource queues 'queueServices' existing = {
+    name: 'default'
+
+    resource again 'queues' existing = {
+      name: 'transcription-again'
     }
   }
 }
@@ -103,7 +119,9 @@ resource topicOnDeadLetters 'Microsoft.Authorization/roleAssignments@2022-04-01'
   }
 }
 
-// No principalType: this is either a person or a pipeline's service principal. Both existed before the deployment.
+// No principalType for the user: this is either a person or a pipeline's service principal. Both existed before the
+// deployment.
+
 resource userOnContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (container, index) in userContainers: if (!empty(userObjectId)) {
     scope: storage::blobs::usersContainers[index]
@@ -114,3 +132,23 @@ resource userOnContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' =
     }
   }
 ]
+
+// infra/redrive.py puts uploads on the queue, unless the progress shows that the app is at work on them.
+
+resource userOnQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userObjectId)) {
+  scope: storage::queues::again
+  name: guid(storage::queues::again.id, userObjectId, roleIds.queueDataMessageSender)
+  properties: {
+    principalId: userObjectId
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.queueDataMessageSender)
+  }
+}
+
+resource userOnWork 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userObjectId)) {
+  scope: storage::blobs::work
+  name: guid(storage::blobs::work.id, userObjectId, roleIds.blobDataReader)
+  properties: {
+    principalId: userObjectId
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.blobDataReader)
+  }
+}

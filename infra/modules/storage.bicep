@@ -1,4 +1,4 @@
-// The storage account: uploads, transcripts, the app's package, the host's own state, and undelivered events.
+// The storage account: uploads, transcripts, progress, the app's package, the host's own state, and undelivered events.
 
 @description('The region.')
 param location string
@@ -10,8 +10,34 @@ param name string
 param containers string[]
 @description('The container of uploads.')
 param audioContainer string
+@description('The container for the progress of recordings.')
+param workContainer string
 @description('Delete uploads after this many days. 0 keeps them.')
 param deleteAudioAfterDays int
+
+// The host creates a queue with its first message, but functions listen to these from the start.
+var queueNames = ['webjobs-blobtrigger-poison', 'transcription-again', 'transcription-again-poison']
+
+// The app deletes the progress once the document is written. What is left belongs to uploads that were deleted, replaced
+// or given up on: the others get an attempt a day or more, which writes to it. Append blobs can only be deleted, not
+// moved to a cheaper tier.
+var progressRule = {
+  name: 'delete-progress'
+  type: 'Lifecycle'
+  definition: {
+    filters: { blobTypes: ['appendBlob'], prefixMatch: ['${workContainer}/progress/'] }
+    actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 14 } } }
+  }
+}
+
+var audioRule = {
+  name: 'delete-audio'
+  type: 'Lifecycle'
+  definition: {
+    filters: { blobTypes: ['blockBlob'], prefixMatch: ['${audioContainer}/'] }
+    actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: deleteAudioAfterDays } } }
+  }
+}
 
 resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   name: name
@@ -47,28 +73,18 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   resource queues 'queueServices' = {
     name: 'default'
 
-    // The host creates it with the first poison message, but a function listens to it from the start.
-    resource poison 'queues' = {
-      name: 'webjobs-blobtrigger-poison'
-    }
+    resource all 'queues' = [
+      for queue in queueNames: {
+        name: queue
+      }
+    ]
   }
 
-  resource lifecycle 'managementPolicies' = if (deleteAudioAfterDays > 0) {
+  resource lifecycle 'managementPolicies' = {
     name: 'default'
     dependsOn: [blobs]
     properties: {
-      policy: {
-        rules: [
-          {
-            name: 'delete-audio'
-            type: 'Lifecycle'
-            definition: {
-              filters: { blobTypes: ['blockBlob'], prefixMatch: ['${audioContainer}/'] }
-              actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: deleteAudioAfterDays } } }
-            }
-          }
-        ]
-      }
+      policy: { rules: deleteAudioAfterDays > 0 ? [progressRule, audioRule] : [progressRule] }
     }
   }
 }

@@ -1,14 +1,16 @@
-"""The indexed functions' triggers and limits: the containers and queues to watch, and their connections."""
+"""The indexed functions' triggers and limits: the containers and queues to watch, their connections, and schedules."""
 
 import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from local.host.errors import HostError
+from local.host.schedule import next_occurrence
 
 # The real host's own defaults, for what host.json leaves out.
 DEFAULT_POISON_THRESHOLD = 5
@@ -43,10 +45,24 @@ class QueueTrigger:
 
 
 @dataclass(frozen=True)
+class TimerTrigger:
+    """A function that is called at the times of a schedule, in NCRONTAB."""
+
+    function: str
+    parameter: str
+    schedule: str
+
+
+Trigger = BlobTrigger | QueueTrigger | TimerTrigger
+
+
+@dataclass(frozen=True)
 class Limits:
     """The limits in host.json: deliveries at the same time, and tries before the poison queue.
 
-    `queue_retry_delay` is the time between two tries of a queue message, in seconds. Blobs are retried at once.
+    The real host fetches `batchSize` messages of a queue when at most `newBatchThreshold` are in progress. So
+    `queue_parallel` is the sum. `queue_retry_delay` is the time between two tries of a queue message, in seconds. Blobs
+    are retried at once.
     """
 
     blob_parallel: int
@@ -60,10 +76,11 @@ class Limits:
         """Read the app's host.json, with the real host's defaults."""
         extensions = json.loads((app / "host.json").read_text()).get("extensions", {})
         blobs, queues = extensions.get("blobs", {}), extensions.get("queues", {})
+        batch = queues.get("batchSize", DEFAULT_QUEUE_BATCH)
         return cls(
             blob_parallel=blobs.get("maxDegreeOfParallelism", DEFAULT_PARALLELISM),
             blob_tries=blobs.get("poisonBlobThreshold", DEFAULT_POISON_THRESHOLD),
-            queue_parallel=queues.get("batchSize", DEFAULT_QUEUE_BATCH),
+            queue_parallel=batch + queues.get("newBatchThreshold", batch // 2),
             queue_tries=queues.get("maxDequeueCount", DEFAULT_POISON_THRESHOLD),
             queue_retry_delay=seconds(queues.get("visibilityTimeout", "00:00:00")),
         )
@@ -75,12 +92,12 @@ def seconds(duration: str) -> int:
     return 3600 * hours + 60 * minutes + rest
 
 
-def triggers(functions: list[dict[str, Any]], settings: Mapping[str, str]) -> list[BlobTrigger | QueueTrigger]:
+def triggers(functions: list[dict[str, Any]], settings: Mapping[str, str]) -> list[Trigger]:
     """Return each function's trigger. Raises HostError for bindings that this host does not support."""
     return [trigger(function["name"], function["bindings"], settings) for function in functions]
 
 
-def trigger(name: str, bindings: list[dict[str, Any]], settings: Mapping[str, str]) -> BlobTrigger | QueueTrigger:
+def trigger(name: str, bindings: list[dict[str, Any]], settings: Mapping[str, str]) -> Trigger:
     """Return the trigger of one function. Raises HostError if it has other bindings too, or an unsupported trigger."""
     if len(bindings) != 1:
         raise HostError(f"{name}: the stand-in host supports functions with a trigger and no other binding.")
@@ -94,8 +111,21 @@ def trigger(name: str, bindings: list[dict[str, Any]], settings: Mapping[str, st
             return BlobTrigger(name, binding["name"], connection, container, blob_pattern(blob or "{name}"))
         case "queueTrigger":
             return QueueTrigger(name, binding["name"], connection, expand(binding["queueName"], settings).lower())
+        case "timerTrigger":
+            if binding.get("runOnStartup"):
+                raise HostError(f"{name}: the stand-in host has no runOnStartup. Leave it out, or set it to false.")
+            return TimerTrigger(name, binding["name"], checked_schedule(name, expand(binding["schedule"], settings)))
         case other:
             raise HostError(f"{name}: the stand-in host has no {other}. Install Azure Functions Core Tools for it.")
+
+
+def checked_schedule(name: str, schedule: str) -> str:
+    """Return the schedule. Raises HostError if it is wrong, because the real host does not start such a function."""
+    try:
+        next_occurrence(schedule, datetime.now(UTC))
+    except ValueError as error:
+        raise HostError(f"{name}: {error}") from error
+    return schedule
 
 
 def expand(text: str, settings: Mapping[str, str]) -> str:

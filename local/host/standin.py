@@ -1,4 +1,5 @@
-"""The stand-in host. It does for blob and queue triggers what the Functions host does around Microsoft's worker code.
+"""The stand-in host. It does for blob, queue and timer triggers what the Functions host does around Microsoft's worker
+code.
 
 It scans the container, keeps a work queue, and delivers several messages at the same time. After five tries, a message
 goes to the poison queue. Queue names and messages are those of the real storage extension, so the same tools can
@@ -20,10 +21,12 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueClient, QueueMessage
 
 from local.host.errors import HostError
-from local.host.functions import BlobTrigger, Limits, QueueTrigger, triggers
+from local.host.functions import BlobTrigger, Limits, QueueTrigger, TimerTrigger, Trigger, triggers
 from local.host.listener import Listener, create_queue, decode
 from local.host.scan import Scan
+from local.host.timer import TIMER_INFO, Timer
 from local.host.worker import Worker
+from transcription.clock import Clock, SystemClock
 
 log = logging.getLogger("local.host")
 
@@ -36,13 +39,17 @@ RETRIES: dict[str, Any] = {"retry_total": 1}
 class StandInHost:
     """A host for one function app. Use it as a context manager: it watches the functions' triggers inside the block."""
 
-    def __init__(self, app: Path, python: Path, settings: Mapping[str, str]) -> None:
-        """Prepare the host. `python` runs the worker. `settings` are its whole environment, with the connections."""
+    def __init__(self, app: Path, python: Path, settings: Mapping[str, str], clock: Clock | None = None) -> None:
+        """Prepare the host. `python` runs the worker. `settings` are its whole environment, with the connections.
+
+        `clock` decides when timers are due. The default is the machine's own clock.
+        """
         self._settings = settings
         self._limits = Limits.read(app)
         # It is part of the receipts and of the work queue's name, so it must be the same after a restart.
         self._host_id = settings.get("AzureFunctionsWebHost__hostid") or host_id(app)
         self._worker = Worker(python, app, settings)
+        self._clock = clock or SystemClock()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listeners: list[Listener] = []
@@ -65,6 +72,8 @@ class StandInHost:
             for trigger in all_triggers:
                 if isinstance(trigger, QueueTrigger):
                     self._watch_queue(trigger)
+                elif isinstance(trigger, TimerTrigger):
+                    self._start_timer(trigger)
             self._running = start.pop_all()
         return self
 
@@ -111,6 +120,12 @@ class StandInHost:
             retry_delay=limits.queue_retry_delay,
         )
         self._listen(queue, listener)
+
+    def _start_timer(self, trigger: TimerTrigger) -> None:
+        def call() -> Future[str | None]:
+            return self._worker.invoke(invocation(trigger, {"timer": TIMER_INFO}, {}))
+
+        self._start_thread(Timer(trigger, call, self._clock).run, self._stop)
 
     def _listen(self, queue: QueueClient, listener: Listener) -> None:
         create_queue(queue)
@@ -166,7 +181,7 @@ class StandInHost:
         return value
 
 
-def invocation(trigger: BlobTrigger | QueueTrigger, value: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
+def invocation(trigger: Trigger, value: dict[str, Any], metadata: dict[str, str]) -> dict[str, Any]:
     """Return a request to the worker process; its format is in `local/worker/__main__.py`."""
     return {"function": trigger.function, "parameter": trigger.parameter, "value": value, "metadata": metadata}
 

@@ -18,6 +18,8 @@ def main() -> None:
     parser.add_argument("--key", default="local-key", help="the subscription key that it accepts")
     parser.add_argument("--fixed", type=float, default=0.0, help="seconds that each answer takes")
     parser.add_argument("--share", type=float, default=0.0, help="further seconds that it takes per second of audio")
+    parser.add_argument("--quota", type=int, help="recognitions at once; more are refused with 429")
+    parser.add_argument("--retry-after", type=int, help="seconds that such a refusal asks to wait")
     parser.add_argument("--certificate", help="PEM file with key and certificate; turns on TLS")
     options = parser.parse_args()
     tls = None
@@ -28,7 +30,15 @@ def main() -> None:
     def latency(seconds: float) -> float:
         return float(options.fixed + options.share * seconds)
 
-    with SpeechEndpoint(HelloWorld(), key=options.key, tls=tls, latency=latency, keep_audio=False) as endpoint:
+    with SpeechEndpoint(
+        HelloWorld(),
+        key=options.key,
+        tls=tls,
+        latency=latency,
+        keep_audio=False,
+        quota=options.quota,
+        quota_retry_after=options.retry_after,
+    ) as endpoint:
         print(endpoint.port, flush=True)
         for _ in sys.stdin:
             print(json.dumps([request.as_json() for request in endpoint.received]), flush=True)

@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
@@ -21,6 +21,7 @@ import h11
 from local.speech.answers import Answer, Style, recognition
 from local.speech.checks import RECOGNITION_PATH, UNAUTHORIZED, Refusal, assessment, check_recognition, samples
 from local.speech.faults import Fault
+from local.speech.quota import Quota
 from local.speech.recognizer import RecognitionFailed, Recognizer
 from local.speech.tokens import LIFETIME_SECONDS, Tokens
 from local.speech.wire import ClientGone, Received, Wire
@@ -40,6 +41,8 @@ class SpeechEndpoint:
     wordless: the status for sound without words. NoMatch takes the sound for speech, BabbleTimeout for noise.
     latency: seconds of audio → seconds to wait before the answer. keep_audio: whether `received` keeps the bodies.
     received: all requests, including those for tokens, in order of arrival. connections: accepted TCP connections.
+    quota: recognitions in progress at once, from all clients; more are refused with 429 once their head was read. With
+    `quota_retry_after`, the refusals ask to wait that many seconds. The attribute `quota` has the counts.
     faults: each applies to one request, in order. Those without a path apply to recognition requests with a valid head.
     """
 
@@ -56,10 +59,13 @@ class SpeechEndpoint:
         ticks_as_strings: bool = False,
         token_seconds: float = LIFETIME_SECONDS,
         keep_audio: bool = True,
+        quota: int | None = None,
+        quota_retry_after: int | None = None,
     ) -> None:
         self.received: list[Received] = []
         self.connections = 0
         self.faults: deque[Fault] = deque()
+        self.quota = Quota(quota, quota_retry_after)
         self._recognizer = recognizer
         self._key = key
         self._port = port
@@ -166,20 +172,22 @@ class SpeechEndpoint:
         return received
 
     def _exchange(self, wire: Wire, received: Received) -> None:
-        try:
-            respond = self._route(wire, received)
-            self._next_fault(received.path).play(wire, received, respond)
-        except Refusal as refusal:
-            received.finish(wire.body, refusal.status)
-            wire.answer(refusal.answer())
-        finally:
-            if not received.ended:
-                received.finish(wire.body, 0)
+        with ExitStack() as place:
+            try:
+                respond = self._route(wire, received, place)
+                self._next_fault(received.path).play(wire, received, respond)
+            except Refusal as refusal:
+                received.finish(wire.body, refusal.status)
+                wire.answer(refusal.answer())
+            finally:
+                if not received.ended:
+                    received.finish(wire.body, 0)
 
-    def _route(self, wire: Wire, received: Received) -> Callable[[], Answer]:
+    def _route(self, wire: Wire, received: Received, place: ExitStack) -> Callable[[], Answer]:
         """Check a request's head, and return the function that answers it once its body has arrived.
 
-        Raises Refusal if the head is wrong.
+        A recognition takes a place of the quota, until its answer is known or `place` is closed.
+        Raises Refusal if the head is wrong, or no place is free.
         """
         is_token = received.path == TOKEN_PATH
         if not is_token and not RECOGNITION_PATH.fullmatch(received.path):
@@ -190,7 +198,13 @@ class SpeechEndpoint:
         if is_token:
             return lambda: self._token(wire)
         check_recognition(received.parameters, received.headers)
-        return lambda: self._recognition(wire, received)
+        place.enter_context(self.quota.place())
+
+        def recognize() -> Answer:
+            with place:
+                return self._recognition(wire, received)
+
+        return recognize
 
     def _authorise(self, headers: Mapping[str, str], *, tokens: bool) -> None:
         key, authorization = headers.get("ocp-apim-subscription-key"), headers.get("authorization")

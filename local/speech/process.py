@@ -33,13 +33,22 @@ class SpeechProcess:
 
 @contextmanager
 def speech_process(
-    key: str, *, fixed: float = 0.0, share: float = 0.0, certificate: Path | None = None
+    key: str,
+    *,
+    fixed: float = 0.0,
+    share: float = 0.0,
+    quota: int | None = None,
+    retry_after: int | None = None,
+    certificate: Path | None = None,
 ) -> Iterator[SpeechProcess]:
     """Run a stand-in that answers after `fixed` seconds and `share` seconds per second of audio.
 
+    It refuses more than `quota` recognitions at once, and asks to wait for `retry_after` seconds.
     With a certificate for localhost, it speaks TLS.
     """
     options = [f"--key={key}", f"--fixed={fixed}", f"--share={share}"]
+    options += [] if quota is None else [f"--quota={quota}"]
+    options += [] if retry_after is None else [f"--retry-after={retry_after}"]
     options += [f"--certificate={certificate}"] if certificate else []
     with subprocess.Popen(
         [sys.executable, "-m", "local.speech", *options],

@@ -1,9 +1,9 @@
 """The worker process: it reads requests line by line, and writes answers and log lines.
 
 First it writes `{"type": "ready", "functions": [{"name", "bindings": [...]}]}` or `{"type": "failed", "message"}`.
-It reads `{"id", "function", "parameter", "value": {"blob": {...}} | {"text": "..."}, "metadata": {...}}`,
-writes `{"type": "done", "id", "error": null | "..."}`, and at any time `{"type": "log", "level", "message"}`.
-It ends when its input ends: then its parent has died, or wants it to stop.
+It reads `{"id", "function", "parameter", "value": {...}, "metadata": {...}}`, where the value is `{"blob": {...}}`,
+`{"text": "..."}` or `{"timer": {...}}`. It writes `{"type": "done", "id", "error": null | "..."}`, and at any time
+`{"type": "log", "level", "message"}`. It ends when its input ends: then its parent has died, or wants it to stop.
 """
 
 import asyncio

@@ -16,6 +16,7 @@ from typing import Any
 
 from azure.functions import FunctionRegister
 from azure.functions.queue import QueueMessage
+from azure.functions.timer import TimerRequest
 
 THREADS = 256  # more than any `maxDegreeOfParallelism` on a developer's machine; created only when needed
 
@@ -64,6 +65,8 @@ def argument(request: dict[str, Any]) -> Any:
     value, metadata = request["value"], request["metadata"]
     if "blob" in value:
         return SimpleNamespace(container_name=value["blob"]["ContainerName"], blob_name=value["blob"]["BlobName"])
+    if "timer" in value:
+        return TimerRequest(past_due=value["timer"]["IsPastDue"])
     return QueueMessage(  # type: ignore[no-untyped-call]
         id=metadata["Id"], body=value["text"], dequeue_count=int(metadata["DequeueCount"])
     )

@@ -58,9 +58,11 @@ class RuntimeApp:
 
 
 def typed(value: dict[str, Any]) -> shapes.TypedData:
-    """Return a request's value as the worker code expects it: a reference to a blob, or text."""
+    """Return a request's value as the worker code expects it: a reference to a blob, a timer's JSON, or text."""
     if "blob" in value:
         return shapes.TypedData(model_binding_data=shapes.ModelBindingData(json.dumps(value["blob"])))
+    if "timer" in value:
+        return shapes.TypedData(json=json.dumps(value["timer"]))
     return shapes.TypedData(string=value["text"])
 
 

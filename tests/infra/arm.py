@@ -162,7 +162,10 @@ def _format(template: str, *values: Any) -> str:
     return Later(text) if any(isinstance(value, Later) for value in values) else text
 
 
-def _union(*parts: Json) -> Json:
+def _union(*parts: Any) -> Any:
+    """Merge objects, where later values win, or lists, where repeated values are left out."""
+    if all(isinstance(part, list) for part in parts):
+        return list(dict.fromkeys(value for part in parts for value in part))
     return {key: value for part in parts for key, value in part.items()}
 
 
@@ -209,6 +212,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "string": str,
     "subscriptionResourceId": lambda kind, *names: "/".join((kind, *names)),
     "tenant": lambda: Later("tenant()"),
+    "toLower": str.lower,
+    "trim": str.strip,
     "true": lambda: True,
     "union": _union,
     "uniqueString": lambda *_: "unique0string",

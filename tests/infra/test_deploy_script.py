@@ -35,7 +35,7 @@ APP, ACCOUNT, TOPIC = "func-transcription-x", "stx", "evgt-transcription-x"
 SPEECH, VAULT = "speech-transcription-recordings", "kv-recordings"
 SYSTEM_KEY, SPEECH_KEY = "system-key-canary", "speech-key-canary"
 ETAG = "0x8DE2A"
-FUNCTIONS = re.findall(r'^@app\.function_name\("([^"]+)"\)$', (PROJECT / "function_app.py").read_text(), re.MULTILINE)
+FUNCTIONS = re.findall(r'^ *@app\.function_name\("([^"]+)"\)$', (PROJECT / "function_app.py").read_text(), re.MULTILINE)
 
 MAIN = "az deployment group create * --name transcription-main *"
 EVENTS = "az deployment group create * --name transcription-events *"
@@ -125,6 +125,7 @@ USUAL: dict[str, Answer] = {
                     "audioContainer": {"value": "audio"},
                     "transcriptContainer": {"value": "transcripts"},
                     "deadLetterContainer": {"value": "dead-letters"},
+                    "sweeps": {"value": "yes"},
                 }
             }
         }
@@ -474,6 +475,15 @@ def test_the_script_fails_if_one_function_is_missing(deploy: Deploy) -> None:
     assert "does not list its functions" in run.errors
     assert "AppExceptions" in run.errors
     assert "log tail" not in run.errors
+
+
+def test_a_sweep_that_is_turned_off_is_not_waited_for(deploy: Deploy) -> None:
+    off = json.loads(json.dumps(USUAL["az deployment group show *"]))
+    off["json"]["properties"]["outputs"]["sweeps"]["value"] = "no"
+    listed = functions(*(name for name in FUNCTIONS if name != "sweep"))
+    run = deploy(*NEW, answers={"az deployment group show *": off, LISTED: listed})
+    assert run.code == 0
+    assert len(run.called(PUBLISH)) == 1
 
 
 # --- Failures ---

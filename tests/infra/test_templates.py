@@ -17,8 +17,10 @@ from tests.infra.conftest import EVENT_PARAMETERS, INFRA, STRICT
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
@@ -43,9 +45,9 @@ class Deployment:
         return self.one("Microsoft.Web/sites/config")["properties"]
 
     @property
-    def requests_in_flight(self) -> int:
+    def instances(self) -> int:
         scale = self.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]
-        return scale["maximumInstanceCount"] * int(self.settings["SPEECH_MAX_CONCURRENT_REQUESTS"])
+        return scale["maximumInstanceCount"]
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ def test_every_setting_is_a_string(usual: Deployment) -> None:
 
 
 def test_a_chosen_setting_reaches_the_app(main_template: Json) -> None:
-    chosen = {"SPEECH_LANGUAGE": "fr-FR", "AUDIO_CONTAINER": "uploads"}
+    chosen = {"SPEECH_LANGUAGE": "fr-FR", "AUDIO_CONTAINER": "uploads", "SPEECH_MAX_CONCURRENT_REQUESTS": "20"}
     deployment = Deployment(main_template, settings=chosen)
     assert chosen.items() <= deployment.settings.items()
     assert deployment.scope.outputs()["audioContainer"] == "uploads"
@@ -159,19 +161,33 @@ def test_a_chosen_setting_reaches_the_app(main_template: Json) -> None:
     assert "audio" not in names
 
 
-@pytest.mark.parametrize("taken", ["audio", "app-package", "dead-letters"])
-def test_two_purposes_cannot_share_a_container(main_template: Json, taken: str) -> None:
-    with pytest.raises(Refused, match="a container of its own"):
-        Deployment(main_template, settings={"TRANSCRIPT_CONTAINER": taken})
-    if taken != "audio":
-        with pytest.raises(Refused, match="a container of its own"):
-            Deployment(main_template, settings={"AUDIO_CONTAINER": taken})
+CONTAINERS = {
+    "AUDIO_CONTAINER": "audio",
+    "TRANSCRIPT_CONTAINER": "transcripts",
+    "WORK_CONTAINER": "transcription-work",
+}
 
 
-def test_only_known_settings_can_be_chosen_and_not_the_limit_of_requests(main_template: Json) -> None:
+@pytest.mark.parametrize("setting", CONTAINERS)
+@pytest.mark.parametrize("taken", [*CONTAINERS.values(), "app-package", "dead-letters"])
+def test_two_purposes_cannot_share_a_container(main_template: Json, setting: str, taken: str) -> None:
+    if taken == CONTAINERS[setting]:
+        assert Deployment(main_template, settings={setting: taken}).settings[setting] == taken
+        return
+    with pytest.raises(Refused, match="each need a container of its own"):
+        Deployment(main_template, settings={setting: taken})
+
+
+@pytest.mark.parametrize(("schedule", "sweeps"), [("0 0 * * * *", "yes"), ("off", "no"), (" OFF ", "no")])
+def test_the_script_learns_if_the_app_has_a_sweep(main_template: Json, schedule: str, sweeps: str) -> None:
+    assert Deployment(main_template).scope.outputs()["sweeps"] == "yes"
+    assert Deployment(main_template, settings={"SWEEP_SCHEDULE": schedule}).scope.outputs()["sweeps"] == sweeps
+
+
+def test_only_known_settings_can_be_chosen(main_template: Json) -> None:
     settings = main_template["definitions"]["Settings"]
     assert settings["additionalProperties"] is False
-    decided_here = {"AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "BLOB_TRIGGER_SOURCE", "SPEECH_MAX_CONCURRENT_REQUESTS"}
+    decided_here = {"AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "BLOB_TRIGGER_SOURCE"}
     sample = json.loads((PROJECT / "local.settings.sample.json").read_text())["Values"]
     plain = {name for name in sample if name.isupper() and name != "FUNCTIONS_WORKER_RUNTIME"}
     assert set(settings["properties"]) == plain - decided_here
@@ -196,53 +212,36 @@ def test_settings_that_flex_consumption_refuses_are_absent(usual: Deployment) ->
 # --- The Speech quota ---
 
 
-def test_by_default_the_app_uses_nearly_the_whole_quota(usual: Deployment) -> None:
-    assert usual.requests_in_flight == 12 * 8
+def test_the_app_finds_out_the_quota_by_itself_up_to_a_limit_of_each_process(usual: Deployment) -> None:
+    assert (usual.settings["SPEECH_MAX_CONCURRENT_REQUESTS"], usual.instances) == ("64", 12)
 
 
-@pytest.mark.parametrize("maximum", [1, 2, 12, 40, 1000])
-def test_the_free_tier_always_gets_one_request_at_a_time(main_template: Json, maximum: int) -> None:
+@pytest.mark.parametrize("maximum", [1, 12, 1000])
+def test_the_free_tier_always_gets_one_instance(main_template: Json, maximum: int) -> None:
     for quota in (1, 100, 10_000):
         deployment = Deployment(main_template, speechSku="F0", maximumInstances=maximum, speechConcurrentRequests=quota)
-        assert deployment.requests_in_flight == 1
+        assert deployment.instances == 1
 
 
-@pytest.mark.parametrize("quota", [1, 2, 7, 39, 40, 99, 100, 101, 999, 10_000])
-def test_instances_times_requests_never_exceed_the_quota_and_waste_less_than_half(
-    main_template: Json, quota: int
+@pytest.mark.parametrize(
+    ("quota", "maximum", "instances"), [(1, 12, 1), (7, 12, 7), (100, 1, 1), (100, 40, 40), (100, 1000, 100)]
+)
+def test_there_are_no_more_instances_than_the_quota_has_requests(
+    main_template: Json, quota: int, maximum: int, instances: int
 ) -> None:
-    for maximum in (1, 2, 3, 12, 40, 64, 99, 100, 333, 1000):
-        deployment = Deployment(main_template, maximumInstances=maximum, speechConcurrentRequests=quota)
-        assert quota / 2 < deployment.requests_in_flight <= quota
+    deployment = Deployment(main_template, maximumInstances=maximum, speechConcurrentRequests=quota)
+    assert deployment.instances == instances
 
 
 def test_a_region_may_require_more_instances_within_the_quota(main_template: Json) -> None:
-    deployment = Deployment(main_template, leastInstances=40)
-    assert deployment.requests_in_flight == 40 * 2
-    smallest = Deployment(main_template, leastInstances=40, speechConcurrentRequests=40)
-    assert smallest.requests_in_flight == 40
+    assert Deployment(main_template, leastInstances=40).instances == 40
+    assert Deployment(main_template, leastInstances=40, speechConcurrentRequests=40).instances == 40
 
 
 @pytest.mark.parametrize("parameters", [{"speechSku": "F0"}, {"speechConcurrentRequests": 39}])
 def test_a_quota_below_the_regions_minimum_is_refused(main_template: Json, parameters: dict[str, Any]) -> None:
     with pytest.raises(Refused, match="no fewer than 40 instances"):
         Deployment(main_template, leastInstances=40, **parameters)
-
-
-def test_requests_stay_within_the_quota_for_all_numbers(main_template: Json) -> None:
-    variables = main_template["variables"]
-    assert variables["instances"].endswith(
-        ", min(max(parameters('maximumInstances'), parameters('leastInstances')), variables('quota')))]"
-    )
-    assert variables["requestsPerInstance"] == "[div(variables('quota'), variables('instances'))]"
-    limits = main_template["parameters"]
-    assert (limits["maximumInstances"]["minValue"], limits["maximumInstances"]["maxValue"]) == (1, 1000)
-    assert limits["speechConcurrentRequests"]["minValue"] == 1
-    # The same arithmetic in Python, because evaluating the template so often is slow.
-    for quota in range(1, 401):
-        for wanted in range(1, 401):  # the larger of maximumInstances and leastInstances
-            instances = min(wanted, quota)
-            assert 1 <= instances * (quota // instances) <= quota
 
 
 # --- The app ---
@@ -315,18 +314,22 @@ def test_keys_are_disabled_wherever_possible(usual: Deployment) -> None:
 # --- Storage ---
 
 
-def test_the_containers_and_the_poison_queue_are_created(usual: Deployment) -> None:
+def test_the_containers_and_queues_are_created(usual: Deployment) -> None:
     containers = usual.all("Microsoft.Storage/storageAccounts/blobServices/containers")
     assert {each["name"].split("/")[-1] for each in containers} == {
         "audio",
         "transcripts",
+        "transcription-work",
         "app-package",
         "dead-letters",
     }
     assert {each["properties"]["publicAccess"] for each in containers} == {"None"}
-    assert usual.one("Microsoft.Storage/storageAccounts/queueServices/queues")["name"].endswith(
-        "/webjobs-blobtrigger-poison"
-    )
+    queues = usual.all("Microsoft.Storage/storageAccounts/queueServices/queues")
+    assert {each["name"].split("/")[-1] for each in queues} == {
+        "webjobs-blobtrigger-poison",
+        "transcription-again",
+        "transcription-again-poison",
+    }
 
 
 def test_the_package_goes_to_a_container_that_is_created(usual: Deployment) -> None:
@@ -337,14 +340,36 @@ def test_the_package_goes_to_a_container_that_is_created(usual: Deployment) -> N
     assert [name for name in containers if value.endswith(name)] == ["app-package"]
 
 
-def test_only_uploads_are_deleted_and_only_if_days_are_given(usual: Deployment, main_template: Json) -> None:
-    assert not usual.all("Microsoft.Storage/storageAccounts/managementPolicies")
-    policy = Deployment(main_template, deleteAudioAfterDays=30).one(
-        "Microsoft.Storage/storageAccounts/managementPolicies"
-    )
-    (rule,) = policy["properties"]["policy"]["rules"]
-    assert rule["definition"]["filters"] == {"blobTypes": ["blockBlob"], "prefixMatch": ["audio/"]}
-    assert rule["definition"]["actions"]["baseBlob"]["delete"] == {"daysAfterModificationGreaterThan": 30}
+def lifecycle_rules(deployment: Deployment) -> dict[str, Json]:
+    """Return what each lifecycle rule deletes, by name. There is no other action."""
+    policy = deployment.one("Microsoft.Storage/storageAccounts/managementPolicies")["properties"]["policy"]
+    assert {tuple(rule["definition"]["actions"]["baseBlob"]) for rule in policy["rules"]} == {("delete",)}
+    return {
+        rule["name"]: rule["definition"]["filters"] | rule["definition"]["actions"]["baseBlob"]["delete"]
+        for rule in policy["rules"]
+    }
+
+
+def test_progress_is_deleted_after_two_weeks_and_nothing_else_is(usual: Deployment, main_template: Json) -> None:
+    rule = {
+        "blobTypes": ["appendBlob"],
+        "prefixMatch": ["transcription-work/progress/"],
+        "daysAfterModificationGreaterThan": 14,
+    }
+    assert lifecycle_rules(usual) == {"delete-progress": rule}
+    chosen = lifecycle_rules(Deployment(main_template, settings={"WORK_CONTAINER": "scratch"}))
+    assert chosen == {"delete-progress": rule | {"prefixMatch": ["scratch/progress/"]}}
+
+
+def test_uploads_are_deleted_only_if_days_are_given(usual: Deployment, main_template: Json) -> None:
+    rules = lifecycle_rules(Deployment(main_template, deleteAudioAfterDays=30))
+    assert set(rules) == {"delete-progress", "delete-audio"}
+    assert rules["delete-audio"] == {
+        "blobTypes": ["blockBlob"],
+        "prefixMatch": ["audio/"],
+        "daysAfterModificationGreaterThan": 30,
+    }
+    assert rules["delete-progress"] == lifecycle_rules(usual)["delete-progress"]
 
 
 def test_names_have_the_lengths_that_azure_allows(usual: Deployment) -> None:
@@ -358,14 +383,14 @@ def test_names_have_the_lengths_that_azure_allows(usual: Deployment) -> None:
 
 
 def grants(deployment: Deployment) -> set[tuple[str, str, str]]:
-    """Return the role assignments, as (principal, role, type of resource or container)."""
+    """Return the role assignments, as (principal, role, type of resource, container or queue)."""
     return {
         (
             {"reference(identity).principalId": "app", "who-deploys": "user"}.get(
                 each["properties"]["principalId"], "topic"
             ),
             ROLES[each["properties"]["roleDefinitionId"].split("/")[-1]],
-            each["scope"].split("/")[-1] if "/containers/" in each["scope"] else each["scope"].split("/")[1],
+            each["scope"].split("/")[-1 if re.search("/(containers|queues)/", each["scope"]) else 1],
         )
         for each in deployment.all("Microsoft.Authorization/roleAssignments")
     }
@@ -381,6 +406,8 @@ def test_nobody_has_more_roles_than_necessary(usual: Deployment) -> None:
         ("topic", "Storage Blob Data Contributor", "dead-letters"),
         ("user", "Storage Blob Data Contributor", "audio"),
         ("user", "Storage Blob Data Contributor", "transcripts"),
+        ("user", "Storage Blob Data Reader", "transcription-work"),
+        ("user", "Storage Queue Data Message Sender", "transcription-again"),
     }
 
 
@@ -435,7 +462,7 @@ def test_an_existing_speech_resource_needs_its_sku(main_template: Json) -> None:
     with pytest.raises(Refused, match="speechSku"):
         Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
     free = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key", speechSku="F0")
-    assert free.requests_in_flight == 1
+    assert free.instances == 1
 
 
 def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_template: Json) -> None:
@@ -540,7 +567,18 @@ def test_alert_windows_overlap_because_logs_come_late(usual: Deployment) -> None
 def test_each_watched_problem_has_its_alert(usual: Deployment) -> None:
     rules = {each["name"]: each for each in usual.all("Microsoft.Insights/scheduledQueryRules")}
     assert set(rules) == {
-        f"transcription-{name}" for name in ("failed-documents", "poison-queue", "throttling", "audio-seconds")
+        f"transcription-{name}"
+        for name in (
+            "failed-documents",
+            "exhausted",
+            "unwritten-documents",
+            "poison-queue",
+            "abandoned-uploads",
+            "again-failures",
+            "repeated-sweeps",
+            "throttling",
+            "audio-seconds",
+        )
     }
     for name, rule in rules.items():
         assert rule["kind"] == "LogAlert"
@@ -552,6 +590,40 @@ def test_each_watched_problem_has_its_alert(usual: Deployment) -> None:
         for each in usual.all("Microsoft.Insights/metricAlerts")
     ]
     assert set(metrics) == {"DeadLetteredCount", "DroppedEventCount"}
+
+
+def alert_texts(deployment: Deployment) -> dict[str, str]:
+    """Return the description of each alert on log lines and metrics, without `transcription-` in the name."""
+    kinds = ("Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/metricAlerts")
+    return {
+        each["name"].removeprefix("transcription-"): each["properties"]["description"]
+        for kind in kinds
+        for each in deployment.all(kind)
+    }
+
+
+def test_five_failed_calls_of_again_raise_an_alert_and_one_row_of_the_other_queries(usual: Deployment) -> None:
+    rules = usual.all("Microsoft.Insights/scheduledQueryRules")
+    thresholds = {each["name"]: each["properties"]["criteria"]["allOf"][0]["threshold"] for each in rules}
+    assert thresholds.pop("transcription-again-failures") == 4  # more than
+    del thresholds["transcription-audio-seconds"]
+    assert set(thresholds.values()) == {0}
+
+
+def test_every_alert_says_what_to_do(usual: Deployment) -> None:
+    advice = "Check that|Raise the quota|The README says|remove it|Fix what|what to fix|Nothing to do unless"
+    for name, text in alert_texts(usual).items():
+        assert re.search(advice, text), name
+        for query in re.findall(r"\b[a-z]+(?:-[a-z]+)+\b", text):
+            known = (INFRA / "queries" / f"{query}.kql").exists()
+            assert known or query in ("dead-letters", "transcription-again-poison"), f"{name}: {query}"
+
+
+def test_only_uploads_that_nothing_tries_again_need_the_script(usual: Deployment) -> None:
+    texts = alert_texts(usual)
+    assert [name for name, text in texts.items() if "redrive" in text] == ["abandoned-uploads"]
+    for name in ("poison-queue", "again-failures", "DeadLetteredCount", "DroppedEventCount"):
+        assert re.search(r"[Tt]he sweep (transcribes|queues)", texts[name]), name
 
 
 def test_the_audio_alert_counts_seconds(main_template: Json) -> None:

@@ -34,6 +34,11 @@ def test_a_real_endpoint_in_the_settings_is_kept() -> None:
     assert LOCAL_KEY not in environment.values()
 
 
+def test_the_settings_of_queued_uploads_reach_the_app() -> None:
+    settings = {"WORK_CONTAINER": "work", "SWEEP_SCHEDULE": "0 * * * * *", "SWEEP_DAYS": "1"}
+    assert settings.items() <= app_environment(settings, "a connection", None).items()
+
+
 def test_the_local_endpoint_replaces_a_region_without_a_key() -> None:
     with SpeechEndpoint(Script([]), key=LOCAL_KEY) as speech:
         environment = app_environment({"AZURE_SPEECH_REGION": "westeurope"}, "a connection", speech)

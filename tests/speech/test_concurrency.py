@@ -1,106 +1,128 @@
-"""The limiter caps the requests in flight, and gives free places to the recording with the fewest."""
-
-import threading
-from collections.abc import Callable, Iterator
+"""The limit follows the service's answers: it grows until requests are refused, shrinks, and grows again."""
 
 import pytest
 
 from tests.support.clock import FakeClock
-from transcription.clock import Budget
-from transcription.errors import Exhausted
-from transcription.speech.concurrency import FairLimiter
+from transcription.speech.concurrency import MAX_CLOSED, AdaptiveLimit
 
 
-class RequestThreads:
-    """Threads that each hold one place of the limiter until the test ends them."""
-
-    def __init__(self, limiter: FairLimiter, clock: FakeClock) -> None:
-        self.limiter = limiter
-        self.budget = Budget(clock, 60, "a.wav")
-        self.admitted: list[str] = []
-        self._changed = threading.Condition()
-        self._ends: list[threading.Event] = []
-        self._threads: list[threading.Thread] = []
-
-    def start(self, recording: str) -> threading.Event:
-        end = threading.Event()
-
-        def hold_a_place() -> None:
-            with self.limiter.place(recording, self.budget):
-                with self._changed:
-                    self.admitted.append(recording)
-                    self._changed.notify_all()
-                end.wait(10)
-
-        thread = threading.Thread(target=hold_a_place)
-        thread.start()
-        self._threads.append(thread)
-        self._ends.append(end)
-        return end
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(condition, timeout=10)
-
-    def wait_until_queued(self, count: int) -> None:
-        """Wait until `count` threads wait for a place."""
-        for _ in range(1000):
-            if self.limiter.waiting == count:
-                return
-            threading.Event().wait(0.005)
-        raise AssertionError(f"{self.limiter.waiting} threads wait instead of {count}")
-
-    def end_all(self) -> None:
-        for end in self._ends:
-            end.set()
-        for thread in self._threads:
-            thread.join(10)
+def answer_all(limit: AdaptiveLimit) -> None:
+    """Send as many requests as the limit allows, and answer them."""
+    count = limit.requests
+    for _ in range(count):
+        limit.sent()
+    for _ in range(count):
+        limit.answered(clips_wait=True)
 
 
-@pytest.fixture
-def requests(clock: FakeClock) -> Iterator[RequestThreads]:
-    requests = RequestThreads(FairLimiter(2), clock)
-    yield requests
-    requests.end_all()
+def test_the_slow_start_doubles_the_limit_with_each_round_trip(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
+    limits = []
+    for _ in range(6):
+        limits.append(limit.requests)
+        answer_all(limit)
+    assert limits == [4, 8, 16, 32, 64, 64]
 
 
-def test_no_more_requests_are_in_flight_than_there_are_places(requests: RequestThreads) -> None:
-    first = requests.start("a")
-    requests.wait_until(lambda: requests.admitted == ["a"])
-    requests.start("b")
-    requests.wait_until(lambda: len(requests.admitted) == 2)
-    requests.start("c")
-    requests.wait_until_queued(1)
-    assert requests.admitted == ["a", "b"]
-    first.set()
-    requests.wait_until(lambda: requests.admitted == ["a", "b", "c"])
+def test_the_limit_never_exceeds_the_ceiling(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(2, clock)
+    assert limit.requests == 2
+    answer_all(limit)
+    assert limit.requests == 2
 
 
-def test_a_free_place_goes_to_the_recording_with_the_fewest_requests(requests: RequestThreads) -> None:
-    first = requests.start("long")
-    requests.wait_until(lambda: requests.admitted == ["long"])
-    requests.start("long")
-    requests.wait_until(lambda: requests.admitted == ["long"] * 2)
-    for queued, recording in enumerate(["long", "long", "short"], start=1):
-        requests.start(recording)
-        requests.wait_until_queued(queued)
-    first.set()
-    requests.wait_until(lambda: len(requests.admitted) == 3)
-    assert requests.admitted[2] == "short"
-
-
-def test_a_place_is_free_again_after_an_error(clock: FakeClock) -> None:
-    limiter = FairLimiter(1)
+def test_after_a_refusal_a_round_trip_raises_the_limit_by_one(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
     for _ in range(3):
-        with pytest.raises(ValueError, match="inside"), limiter.place("a", Budget(clock, 60, "a.wav")):
-            raise ValueError("inside")
+        answer_all(limit)
+    limit.refused(limit.sent(), None)
+    assert limit.requests == 22
+    answer_all(limit)
+    answer_all(limit)
+    assert limit.requests in (23, 24)
 
 
-def test_waiting_for_a_place_ends_with_the_budget(clock: FakeClock) -> None:
-    limiter, spent = FairLimiter(1), Budget(clock, 1, "a.wav")
-    clock.sleep(2)
-    refused = pytest.raises(Exhausted, match="limit of requests in flight")
-    with limiter.place("a", Budget(clock, 60, "a.wav")), refused, limiter.place("b", spent):
-        pass
-    with limiter.place("c", Budget(clock, 60, "a.wav")):
-        pass
+def test_requests_that_were_sent_together_lower_the_limit_once(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
+    for _ in range(3):
+        answer_all(limit)
+    numbers = [limit.sent() for _ in range(32)]
+    for number in numbers:
+        limit.refused(number, None)
+    assert limit.requests == 22
+    limit.refused(limit.sent(), None)
+    assert limit.requests == 15
+
+
+def test_the_limit_does_not_fall_below_one(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
+    for _ in range(20):
+        limit.refused(limit.sent(), None)
+    assert limit.requests == 1
+
+
+def test_a_limit_that_keeps_nothing_waiting_does_not_grow(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
+    for _ in range(100):
+        limit.sent()
+        limit.answered(clips_wait=False)
+    assert limit.requests == 4
+
+
+def test_refusals_above_the_floor_close_nothing(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
+    limit.refused(limit.sent(), None)
+    assert limit.seconds_closed() == 0
+
+
+def at_the_floor(clock: FakeClock) -> AdaptiveLimit:
+    limit = AdaptiveLimit(1, clock)
+    assert limit.requests == 1
+    return limit
+
+
+def test_at_the_floor_each_refusal_doubles_the_wait(clock: FakeClock) -> None:
+    limit = at_the_floor(clock)
+    for wait in (0.5, 1, 2, 4, 8, 8, 8):
+        limit.refused(limit.sent(), None)
+        assert 0.75 * wait <= limit.seconds_closed() <= 1.25 * wait
+        clock.sleep(limit.seconds_closed())
+        assert limit.seconds_closed() == 0
+
+
+def test_an_answer_ends_the_wait_at_the_floor(clock: FakeClock) -> None:
+    limit = at_the_floor(clock)
+    for _ in range(4):
+        limit.refused(limit.sent(), None)
+    limit.answered(clips_wait=False)
+    assert limit.seconds_closed() == 0
+    limit.refused(limit.sent(), None)
+    assert limit.seconds_closed() < 1
+
+
+def test_the_wait_at_the_floor_has_jitter() -> None:
+    clocks = [FakeClock() for _ in range(20)]
+    limits = [at_the_floor(clock) for clock in clocks]
+    for limit in limits:
+        limit.refused(limit.sent(), None)
+    assert len({limit.seconds_closed() for limit in limits}) > 10
+
+
+@pytest.mark.parametrize(("asked", "closed"), [(7.0, 7.0), (600.0, 600.0), (3600.0, MAX_CLOSED)])
+def test_nothing_is_sent_while_the_service_asks_to_wait_but_for_ten_minutes_at_most(
+    clock: FakeClock, asked: float, closed: float
+) -> None:
+    limit = AdaptiveLimit(64, clock)
+    limit.refused(limit.sent(), asked)
+    limit.answered(clips_wait=False)
+    assert limit.seconds_closed() == closed, "an answer to an earlier request changes nothing"
+    clock.sleep(closed)
+    assert limit.seconds_closed() == 0
+
+
+def test_a_refusal_of_an_older_request_still_closes_the_limit_as_long_as_it_asks(clock: FakeClock) -> None:
+    limit = AdaptiveLimit(64, clock)
+    first, second = limit.sent(), limit.sent()
+    limit.refused(second, None)
+    limit.refused(first, 5.0)
+    assert limit.seconds_closed() == 5.0

@@ -3,6 +3,8 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
+REAL_SECONDS = 10.0  # for an event of another thread, which takes real time
+
 
 class FakeClock:
     """A clock whose time passes only by sleeping. Sleeping takes no real time."""
@@ -22,3 +24,6 @@ class FakeClock:
         with self._lock:
             self.slept.append(seconds)
             self._passed += seconds
+
+    def wait(self, event: threading.Event, seconds: float | None) -> None:
+        event.wait(REAL_SECONDS)

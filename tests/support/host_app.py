@@ -16,6 +16,7 @@ from azure.storage.queue import QueueClient
 from local.azurite import Azurite
 from local.host.standin import StandInHost
 from tests.support.processes import bare_environment
+from transcription.clock import Clock
 
 SOURCE = """
 import json, os, pathlib, time
@@ -54,6 +55,21 @@ def receive(message: func.QueueMessage) -> None:
     record("message", [text, message.dequeue_count])
     if "fail" in text:
         raise ValueError("this message cannot be used")
+    if "slow" in text:
+        time.sleep(float(os.environ["SLOW_SECONDS"]))
+
+
+@app.queue_trigger(arg_name="message", queue_name="%QUEUE%-other", connection="AudioStorage")
+def receive_other(message: func.QueueMessage) -> None:
+    record("other", message.get_body().decode())
+    raise ValueError("no message of this queue can be used")
+
+
+@app.timer_trigger(arg_name="timer", schedule="%SCHEDULE%", run_on_startup=False)
+def tick(timer: func.TimerRequest) -> None:
+    record("tick", timer.past_due)
+    time.sleep(float(os.environ["TICK_SECONDS"]))
+    record("tick_end", timer.past_due)
 """
 
 
@@ -76,7 +92,10 @@ class HostApp:
         (self.folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"blobs": blobs}}))
 
     @contextmanager
-    def host(self, python: Path, slow_seconds: float = 1.0) -> Iterator[StandInHost]:
+    def host(
+        self, python: Path, slow_seconds: float = 1.0, clock: Clock | None = None, **changes: str
+    ) -> Iterator[StandInHost]:
+        """Run the app. `changes` override its settings. Without one of `SCHEDULE`, its timer is hardly ever due."""
         connection = self.storage.connection_string
         settings = {
             **bare_environment(),
@@ -86,8 +105,11 @@ class HostApp:
             "QUEUE": self.queue_name,
             "CALLS": str(self.folder / "calls"),
             "SLOW_SECONDS": str(slow_seconds),
+            "SCHEDULE": "0 0 0 29 2 *",
+            "TICK_SECONDS": "0",
+            **changes,
         }
-        with StandInHost(self.folder, python, settings) as host:
+        with StandInHost(self.folder, python, settings, clock) as host:
             yield host
 
     def container(self) -> ContainerClient:
@@ -108,10 +130,15 @@ class HostApp:
         return QueueClient.from_connection_string(self.storage.connection_string, name)
 
     def calls(self, kind: str = "begin") -> list[Any]:
-        """Return the recorded names (or messages) of one kind: `begin`, `end` or `message`."""
+        """Return the recorded names (or messages) of one kind, such as `begin`, `end` or `message`."""
         calls = self.folder / "calls"
         lines = calls.read_text().splitlines() if calls.exists() else []
         return [what for recorded, what, _ in map(json.loads, lines) if recorded == kind]
+
+    def kinds(self, *kinds: str) -> list[str]:
+        """Return the kinds of all recorded calls of these kinds, in order."""
+        recorded = [json.loads(line)[0] for line in (self.folder / "calls").read_text().splitlines()]
+        return [kind for kind in recorded if kind in kinds]
 
     def was_called(self, times: int) -> bool:
         """Tell whether the blob function was called that many times."""

@@ -6,9 +6,12 @@ from pathlib import Path
 from local.speech.process import speech_process
 from tests.support.clock import FakeClock
 from tests.support.settings import SPEECH_KEY, app_settings
+from tests.support.transcribing import Memory
 from transcription.clock import Budget
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
+from transcription.speech.turns import Requester
+from transcription.storage.uploads import LONG_AGO
 from transcription.transcriber import Transcriber
 from transcription.transcript.model import Transcript, Usage
 
@@ -46,6 +49,7 @@ def transcribed(minute: Path, minutes: float) -> Transcript:
         transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
         recording = RepeatedMinute(minute, minutes)
         options = RecognitionOptions("en-US", "masked")
-        transcript = transcriber.transcribe(recording, options, Usage(), Budget(clock, 3000, "a.wav"))
+        requester = Requester(LONG_AGO, Budget(clock, 3000, "a.wav"))
+        transcript = transcriber.transcribe(recording, options, Usage(), requester, Memory(), lambda: None)
     assert transcript.status == "Succeeded"
     return transcript

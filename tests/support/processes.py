@@ -17,7 +17,19 @@ time.sleep(600)
 
 def bare_environment() -> dict[str, str]:
     """Return this process's environment without settings that would point to something outside this machine."""
-    settings = ("AZURE_", "SPEECH_", "AUDIO", "Audio", "TRANSCRIPT_", "MAX_", "LOCAL_", "BLOB_", "AzureWebJobs")
+    settings = (
+        "AZURE_",
+        "SPEECH_",
+        "AUDIO",
+        "Audio",
+        "TRANSCRIPT_",
+        "WORK_",
+        "SWEEP_",
+        "MAX_",
+        "LOCAL_",
+        "BLOB_",
+        "AzureWebJobs",
+    )
     return {name: value for name, value in child_environment().items() if not name.startswith(settings)}
 
 

@@ -23,8 +23,10 @@ from transcription.audio.recording import open_recording
 from transcription.clock import Budget
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
+from transcription.speech.turns import Requester
+from transcription.storage.uploads import LONG_AGO
 from transcription.transcriber import Transcriber
-from transcription.transcript.model import Phrase, Transcript, Usage
+from transcription.transcript.model import Answered, Phrase, Transcript, Usage
 
 WAV_HEADER_BYTES = 44
 PAUSE = bytes(2 * BYTES_PER_SECOND)
@@ -91,9 +93,16 @@ class Service:
         self.endpoint = endpoint
         self.clock = clock
 
-    def transcribe(self, pcm: bytes, budget: float = 600, duration: float | None = None, **changes: str) -> Transcript:
+    def transcribe(
+        self,
+        pcm: bytes,
+        budget: float = 600,
+        duration: float | None = None,
+        known: "Memory | None" = None,
+        **changes: str,
+    ) -> Transcript:
         recording = Pcm(pcm, duration=duration)
-        return _transcribe(recording, self.endpoint, Usage(), changes, Budget(self.clock, budget, "a.wav"))
+        return _transcribe(recording, self.endpoint, Usage(), changes, Budget(self.clock, budget, "a.wav"), known)
 
     def answer_next(self, status: str, seconds: float, **more: Any) -> None:
         """Answer the next request with `status`. The answer covers `seconds`."""
@@ -134,8 +143,23 @@ def _transcribe(
     usage: Usage,
     changes: Mapping[str, str],
     budget: Budget | None = None,
+    known: "Memory | None" = None,
 ) -> Transcript:
     budget = budget or Budget(FakeClock(), 600, "a.wav")
     settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **changes))
     transcriber = Transcriber(settings, SpeechClient(settings.speech, budget.clock))
-    return transcriber.transcribe(recording, RecognitionOptions("en-US", "masked"), usage, budget)
+    options, requester = RecognitionOptions("en-US", "masked"), Requester(LONG_AGO, budget)
+    return transcriber.transcribe(recording, options, usage, requester, known or Memory(), lambda: None)
+
+
+class Memory:
+    """Answers that are kept in memory."""
+
+    def __init__(self) -> None:
+        self.answers: dict[tuple[int, int, int], Answered] = {}
+
+    def find(self, start: int, end: int, crc: int) -> Answered | None:
+        return self.answers.get((start, end, crc))
+
+    def add(self, answered: Answered) -> None:
+        self.answers[answered.start, answered.end, answered.crc] = answered

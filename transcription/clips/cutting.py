@@ -23,6 +23,7 @@ from transcription.clips.voice_activity import (
     to_frames,
 )
 
+CUTTING_VERSION = 1  # raise it with any change of the cuts: answers to other clips are then not used again
 FRAME_BYTES = FRAME_SAMPLES * SAMPLE_BYTES
 
 

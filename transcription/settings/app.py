@@ -119,6 +119,12 @@ class SweepSettings:
     schedule: str | None
     days: float
 
+    @classmethod
+    def read(cls, environ: Mapping[str, str], reader: SettingsReader | None = None) -> "SweepSettings":
+        """Return the settings. A wrong value counts as the default, and is noted in `reader`."""
+        reader = reader or SettingsReader(environ)
+        return cls(_sweep_schedule(environ), reader.number("SWEEP_DAYS", 7, MOST_SWEEP_DAYS))
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -143,7 +149,7 @@ class Settings:
                 upload_bytes=int(MEGABYTE * reader.number("MAX_AUDIO_MEGABYTES", 512, 1_000_000)),
                 processing_seconds=60 * reader.number("MAX_PROCESSING_MINUTES", 50, FUNCTION_TIMEOUT_MINUTES - 1),
             ),
-            SweepSettings(_sweep_schedule(environ), reader.number("SWEEP_DAYS", 7, MOST_SWEEP_DAYS)),
+            SweepSettings.read(environ, reader),
             reader.choices("TRANSCRIPT_FORMATS", ("json",), DOCUMENT_FORMATS),
         )
         reader.choice("BLOB_TRIGGER_SOURCE", EVENT_GRID, (EVENT_GRID, CONTAINER_SCAN))

@@ -2,25 +2,25 @@
 
 https://learn.microsoft.com/azure/ai-services/speech-service/rest-speech-to-text-short
 
-The client knows nothing of storage, recordings or other clips. It makes every retry itself, each with a new request
-body: no layer below retries.
+The client knows nothing of storage, recordings or other clips. Each try has a new request body: no layer below retries.
 """
 
+import hashlib
+import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import requests
 
-from transcription.clock import Budget, Clock
-from transcription.errors import Misconfigured, RequestRefused, Retryable
+from transcription.clock import Clock
+from transcription.errors import Misconfigured, Refused, RequestRefused, Retryable
 from transcription.settings.app import SpeechSettings
 from transcription.settings.endpoint import TOKEN_PATH, origin
-from transcription.speech import answers, pronunciation
-from transcription.speech.answers import Answer
-from transcription.speech.concurrency import FairLimiter
+from transcription.speech import pronunciation
 from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
+from transcription.speech.dispatcher import Dispatcher
 from transcription.speech.encoding import Encoded
 from transcription.speech.exchanges import ExchangeFailed
 from transcription.speech.failures import (
@@ -31,14 +31,14 @@ from transcription.speech.failures import (
     retry_after,
     secrets_of,
 )
-from transcription.speech.retries import retry_within
 from transcription.speech.transport import Transport, in_chunks
-from transcription.transcript.model import Usage
 
 CONNECT_SECONDS = 10.0  # to connect, and for the peer to accept each chunk
 SILENT_SECONDS = 90.0  # without a byte of the answer; the service takes less than a minute for a minute of audio
 MAX_EXCHANGE_SECONDS = 180.0  # seconds from the request to the end of the answer
 TOKEN_EXCHANGE = 15.0  # seconds; a token is small, and other threads wait for it
+
+NO_ROOM = (429, 503)  # statuses that say that the service has no room for the request now
 
 _CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
 
@@ -68,7 +68,7 @@ class SpeechClient:
     def __init__(self, settings: SpeechSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._limiter = FairLimiter(settings.max_concurrent_requests)
+        self.dispatcher = Dispatcher(settings.max_concurrent_requests, clock)
         self._transport = Transport(settings.max_concurrent_requests)
         self._credential: Credential = (
             Token(self._fetch_token, clock) if settings.auth == "token" else Key(settings.key)
@@ -78,52 +78,48 @@ class SpeechClient:
     def endpoint(self) -> str:
         return self._settings.endpoint.base
 
-    def recognize(self, audio: Encoded, options: RecognitionOptions, usage: Usage, budget: Budget) -> Answer:
-        """Stream one clip to the service and return the answer. Retries as long as that may help.
+    def recognize(
+        self, audio: Encoded, options: RecognitionOptions, note_try: Callable[[str], None], seconds: float
+    ) -> bytes:
+        """Stream one clip to the service once, and return the JSON of its answer. Takes at most `seconds`.
 
+        `note_try` is called with each request's connection id. After a refused token, there is a second request.
+        Raises Refused if the service has no room, and Retryable if another try may help.
         Raises RequestRefused if the service refuses the audio or its options.
         Raises Misconfigured if the key, the model, the endpoint or its certificate is wrong.
-        Raises Exhausted if the budget ends first.
         """
-
-        def attempt() -> Answer:
-            budget.check()
-            auth_headers = self._credential.headers()
-            with self._limiter.place(usage, budget):
-                budget.check()  # waiting for a place may have used it up
-                return self._recognize_once(audio, options, auth_headers, usage, budget)
-
-        answer = retry_within(budget, attempt)
-        usage.answered()
-        return answer
-
-    def _recognize_once(
-        self, audio: Encoded, options: RecognitionOptions, auth_headers: dict[str, str], usage: Usage, budget: Budget
-    ) -> Answer:
-        """Send the clip once. If the token is refused, send it a second time with a new token."""
-        reply = self._send(audio, options, auth_headers, usage, budget)
+        auth_headers = self._credential.headers()
+        reply = self._send(audio, options, auth_headers, note_try, seconds)
         if reply.status == 401 and self._credential.renew(auth_headers):
-            reply = self._send(audio, options, self._credential.headers(), usage, budget)
+            reply = self._send(audio, options, self._credential.headers(), note_try, seconds)
         self._raise_for_status(reply)
-        return answers.parse(reply.body)
+        return reply.body
+
+    def fingerprint(self, options: RecognitionOptions) -> str:
+        """Return a digest of all that can change an answer: query and headers, without credentials and ids."""
+        request = [self._settings.audio_format, self._query(options, ""), self._headers(options)]
+        return hashlib.sha256(json.dumps(request).encode()).hexdigest()
 
     def _send(
-        self, audio: Encoded, options: RecognitionOptions, auth_headers: dict[str, str], usage: Usage, budget: Budget
+        self,
+        audio: Encoded,
+        options: RecognitionOptions,
+        auth_headers: dict[str, str],
+        note_try: Callable[[str], None],
+        seconds: float,
     ) -> _Reply:
         connection_id = uuid.uuid4().hex
-        usage.sent(connection_id, audio.seconds)
-        headers = {
-            "Content-Type": audio.content_type,
-            "Accept": "application/json",
-            "Expect": "100-continue",
-            **auth_headers,
-        }
+        note_try(connection_id)
+        headers = {"Content-Type": audio.content_type, **self._headers(options), **auth_headers}
+        body = in_chunks(audio.header, audio.body)
+        url, query = self._settings.endpoint.recognition_url, self._query(options, connection_id)
+        return self._post(url, headers, query, body, min(MAX_EXCHANGE_SECONDS, max(0.1, seconds)))
+
+    def _headers(self, options: RecognitionOptions) -> dict[str, str]:
+        headers = {"Accept": "application/json", "Expect": "100-continue"}
         if options.pronunciation:
             headers[pronunciation.HEADER] = pronunciation.header(options.pronunciation)
-        body = in_chunks(audio.header, audio.body)
-        seconds = min(MAX_EXCHANGE_SECONDS, budget.left())
-        url, query = self._settings.endpoint.recognition_url, self._query(options, connection_id)
-        return self._post(url, headers, query, body, seconds)
+        return headers
 
     def _query(self, options: RecognitionOptions, connection_id: str) -> list[tuple[str, str]]:
         settings = self._settings
@@ -194,7 +190,7 @@ class SpeechClient:
     def _raise_for_status(self, reply: _Reply) -> None:
         """Raise the error that fits the status, unless it is 200.
 
-        Raises Retryable if another try may help.
+        Raises Refused if the service has no room, and Retryable if another try may help.
         Raises Misconfigured if the key, the endpoint or the model is wrong.
         Raises RequestRefused for any other status.
         """
@@ -205,7 +201,8 @@ class SpeechClient:
         separator = ", a redirect to " if is_redirect else ": "
         answered = f"{self.endpoint} answered {status}{separator}{reply.explanation}"
         if is_retryable(status):
-            raise Retryable(answered, retry_after(reply.headers, self._clock))
+            kind = Refused if status in NO_ROOM else Retryable
+            raise kind(answered, retry_after(reply.headers, self._clock))
         if status in (401, 403):
             raise Misconfigured(f"The {self._settings.auth} was refused. {answered}. {_CHECK_KEY}")
         if status == 404 or is_redirect:

@@ -1,74 +1,76 @@
-"""Limits the requests that this process has in flight, and decides which recording sends the next one."""
+"""Finds out how many requests the service accepts at once, as TCP finds out how much a network carries.
 
-import threading
-from collections import Counter
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+The quota is not configured: it differs between resources, changes while the service scales, and is shared with other
+processes. So the limit grows until the service refuses a request, then shrinks, and grows again more slowly. Processes
+that share a quota end up with about equal shares. Sources: RFC 5681 (slow start, congestion avoidance), Netflix's
+concurrency-limits, and the adaptive request concurrency of Vector.
+"""
 
-from transcription.clock import Budget
+import random
+
+from transcription.clock import Clock
+
+FIRST_LIMIT = 4  # requests; the slow start begins here
+DECREASE = 0.7  # of the limit, after a refusal
+FIRST_WAIT = 0.5  # seconds without requests after a refusal at the lowest limit; doubled with each refusal
+MAX_WAIT = 8.0  # seconds; longer waits would leave a small quota unused
+JITTER = 0.25  # of such a wait; processes that were refused together must not return together
+MAX_CLOSED = 600.0  # seconds; however long the service asks to wait, a request finds out by then if it still refuses
 
 
-class FairLimiter:
-    """A fair limit on concurrent requests.
+class AdaptiveLimit:
+    """A limit on concurrent requests that follows the service's answers. Not thread-safe.
 
-    A free place goes to the recording with the fewest requests in flight. Among equals, it goes to the one that has
-    waited longest. So a long recording delays a short one by one request at most, and still gets every place that
-    no other recording needs.
+    Slow start: every answer raises the limit by 1, which doubles it with each round trip. After the first refusal, a
+    whole round trip raises it by 1. Each refusal lowers it, but only once for all requests sent before that moment:
+    they met the same shortage.
     """
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._lock = threading.Lock()
-        self._waiting: list[_Ticket] = []
-        self._in_flight: Counter[Hashable] = Counter()
+    def __init__(self, ceiling: int, clock: Clock) -> None:
+        self._ceiling = ceiling
+        self._clock = clock
+        self._limit = float(min(FIRST_LIMIT, ceiling))
+        self._slow_start = True
+        self._sent = 0
+        self._lowered_at = 0  # requests sent when the limit was lowered last
+        self._wait = FIRST_WAIT
+        self._waits_until = 0.0
+        self._asked_until = 0.0  # by Retry-After
 
     @property
-    def waiting(self) -> int:
-        """Return the number of requests that are waiting for a place."""
-        return len(self._waiting)
+    def requests(self) -> int:
+        """Return how many requests may be in flight."""
+        return int(self._limit)
 
-    @contextmanager
-    def place(self, recording: Hashable, budget: Budget) -> Iterator[None]:
-        """Hold a place while the block runs.
+    def seconds_closed(self) -> float:
+        """Return the seconds until the next request may be sent; 0 if it may be sent now."""
+        return max(0.0, max(self._waits_until, self._asked_until) - self._clock.monotonic())
 
-        Raises Exhausted if the budget ends before a place is free.
+    def sent(self) -> int:
+        """Count a request that is sent now. Return its number, for `refused`."""
+        self._sent += 1
+        return self._sent
+
+    def answered(self, *, clips_wait: bool) -> None:
+        """Raise the limit after an answer. A limit that keeps nothing waiting stays: nobody knows if it is too low."""
+        self._wait, self._waits_until = FIRST_WAIT, 0.0
+        if clips_wait:
+            step = 1.0 if self._slow_start else 1.0 / self._limit
+            self._limit = min(float(self._ceiling), self._limit + step)
+
+    def refused(self, number: int, retry_after: float | None) -> None:
+        """Lower the limit after a refusal, and close it for `retry_after` seconds.
+
+        At the lowest limit it is closed for a short while in any case.
         """
-        ticket = _Ticket(recording)
-        with self._lock:
-            self._waiting.append(ticket)
-            self._admit()
-        try:
-            if not ticket.admitted.wait(timeout=max(0.0, budget.left())):
-                raise budget.exhausted(
-                    "This clip was not sent: the app had reached its own limit of requests in flight."
-                )
-            yield
-        finally:
-            self._leave(ticket)
-
-    def _admit(self) -> None:
-        while self._free and self._waiting:
-            ticket = min(self._waiting, key=lambda waiting: self._in_flight[waiting.recording])
-            self._waiting.remove(ticket)
-            self._free -= 1
-            self._in_flight[ticket.recording] += 1
-            ticket.admitted.set()
-
-    def _leave(self, ticket: "_Ticket") -> None:
-        with self._lock:
-            if not ticket.admitted.is_set():
-                self._waiting.remove(ticket)
-                return
-            self._free += 1
-            self._in_flight[ticket.recording] -= 1
-            if not self._in_flight[ticket.recording]:
-                del self._in_flight[ticket.recording]
-            self._admit()
-
-
-class _Ticket:
-    """One request that waits for a place or holds one."""
-
-    def __init__(self, recording: Hashable) -> None:
-        self.recording = recording
-        self.admitted = threading.Event()
+        now = self._clock.monotonic()
+        if retry_after is not None:
+            self._asked_until = max(self._asked_until, now + min(retry_after, MAX_CLOSED))
+        if number <= self._lowered_at:
+            return
+        if self.requests == 1:
+            self._waits_until = now + self._wait * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # no secret
+            self._wait = min(MAX_WAIT, 2 * self._wait)
+        self._slow_start = False
+        self._limit = max(1.0, DECREASE * self._limit)
+        self._lowered_at = self._sent

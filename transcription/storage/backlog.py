@@ -14,15 +14,13 @@ from typing import TypeVar
 from azure.storage.blob import BlobProperties
 
 from transcription.storage.names import is_reachable, output_name
-from transcription.storage.progress import ListedProgress, progress_name
+from transcription.storage.progress import ListedProgress, progress_name, wait_after_attempts
 from transcription.storage.transcripts import StoredDocument
 from transcription.storage.uploads import UploadProperties
 from transcription.transcript.model import FAILED
 
 Row = TypeVar("Row")
 
-MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-WAITS = (15 * MINUTE, HOUR, 4 * HOUR, DAY)  # after so many tries without any answer; the last one repeats
 SCHEMA = """
     CREATE TABLE uploads (
         output TEXT PRIMARY KEY,
@@ -74,7 +72,7 @@ class Backlog:
         def add(blob: BlobProperties) -> None:
             upload = UploadProperties.of(blob)
             if blob.last_modified >= until or (since and blob.last_modified < since) or upload.is_folder_marker:
-                return
+                return None
             if not is_reachable(upload.name):
                 return on_unreachable(upload.name)
             uploaded = blob.last_modified.timestamp()
@@ -86,13 +84,19 @@ class Backlog:
         return _each(blobs, add)
 
     def strike_finished(self, documents: Iterable[BlobProperties], *, keep_failed: bool = False) -> None:
-        """Strike out the uploads with a finished document. With `keep_failed`, a failure does not count."""
+        """Strike out the uploads with a finished document. With `keep_failed`, a failure does not count.
+
+        A failure that may be tried again was just tried, so the next try is due after the first wait.
+        """
 
         def strike(blob: BlobProperties) -> None:
             stored = StoredDocument.of(blob)
+            key = (blob.name, stored.source_etag)
             if stored.final and not (keep_failed and (blob.metadata or {}).get("status") == FAILED):
-                key = (blob.name, stored.source_etag)
                 self._rows.execute("DELETE FROM uploads WHERE output = ? AND etag = ?", key)
+            else:
+                due = blob.last_modified.timestamp() + wait_after_attempts(0)
+                self._rows.execute("UPDATE uploads SET due = ? WHERE output = ? AND etag = ?", (due, *key))
 
         _each(documents, strike)
 
@@ -103,8 +107,8 @@ class Backlog:
             if one.leased:
                 self._rows.execute("DELETE FROM uploads WHERE progress = ?", (one.name,))
                 return
-            wait = WAITS[min(max(one.attempts, 0), len(WAITS) - 1)]
-            values = (one.attempts, one.modified.timestamp() + wait, one.name)
+            due = one.modified.timestamp() + wait_after_attempts(one.attempts)
+            values = (one.attempts, due, one.name)
             self._rows.execute("UPDATE uploads SET attempts = ?, due = ? WHERE progress = ?", values)
 
         _each(progress, note)

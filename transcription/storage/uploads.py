@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -19,6 +20,8 @@ from transcription.errors import UploadGone, UploadReplaced
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import BLOCK_BYTES, CACHED_CLIENTS, bare_etag, read_stored
 from transcription.storage.names import is_reachable
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +34,12 @@ class UploadProperties:
     etag: str
     size: int
     metadata: dict[str, str]
+    uploaded: datetime = LONG_AGO
 
     @classmethod
     def of(cls, blob: BlobProperties) -> "UploadProperties":
         metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
-        return cls(blob.name, bare_etag(blob.etag), blob.size, metadata)
+        return cls(blob.name, bare_etag(blob.etag), blob.size, metadata, blob.last_modified)
 
     @property
     def is_folder_marker(self) -> bool:

@@ -31,6 +31,15 @@ def document(transcript: Transcript, source: Source, usage: Usage, created: date
     return _without_none(content)
 
 
+def caption_files(transcript: Transcript, formats: Sequence[str]) -> dict[str, str]:
+    """Return the text of each format that is asked for besides `json`, by its name."""
+    if set(formats) == {"json"}:
+        return {}
+    from transcription.transcript import captions  # takes 8 ms; most apps need no captions
+
+    return captions.files(transcript, formats)
+
+
 def failure(error: TranscriptionError, source: Source, usage: Usage, created: datetime) -> Json:
     """Return the document of a recording without a transcript. It says what is wrong and what to do."""
     content: Json = {
@@ -60,7 +69,7 @@ def log_line(document: Json, usage: Usage, seconds: float) -> str:
         "audioSeconds": document.get("durationSeconds"),
         "audioSecondsSent": rounded(usage.audio_seconds),
         "requests": usage.requests,
-        "retries": usage.requests - usage.answers,
+        "retries": usage.retries,
         "seconds": rounded(seconds),
     }
     return json.dumps(_without_none(line))
@@ -119,6 +128,7 @@ def _source(source: Source) -> Json:
 def _recognition(usage: Usage) -> Json:
     return {
         "requests": usage.requests,
+        "retries": usage.retries,
         "audioSecondsSent": rounded(usage.audio_seconds),
         "connectionIds": list(usage.connection_ids),
         "endpoint": usage.endpoint,

@@ -4,6 +4,7 @@ Times are in seconds. A phrase counts them from the start of its clip until it i
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -94,11 +95,28 @@ class Source:
     format: str | None = None
 
 
-@dataclass(eq=False)  # the limiter tells recordings apart by the identity of their Usage
+@dataclass(frozen=True)
+class Answered:
+    """One request that the service has answered.
+
+    The audio is the samples from `start` to `end` of a channel, and `crc` their CRC-32. `connection_ids` are those of
+    all its tries; the last one was answered. `body` is the service's JSON.
+    """
+
+    start: int
+    end: int
+    crc: int
+    connection_ids: tuple[str, ...]
+    body: bytes
+    channel: int = 0
+
+
+@dataclass
 class Usage:
     """The requests that one recording took, counted by all threads that work on it.
 
-    Microsoft's support asks for the connection ids.
+    `audio_seconds` is the audio of answered requests: what the service bills. Microsoft's support asks for the
+    connection ids.
     """
 
     endpoint: str = ""
@@ -111,16 +129,27 @@ class Usage:
     def requests(self) -> int:
         return len(self.connection_ids)
 
-    def sent(self, connection_id: str, audio_seconds: float) -> None:
+    @property
+    def retries(self) -> int:
+        """Return the number of requests that were refused or failed."""
+        return self.requests - self.answers
+
+    def sent(self, connection_id: str) -> None:
         """Count a request that is about to be sent."""
         with self._lock:
             self.connection_ids.append(connection_id)
-            self.audio_seconds += audio_seconds
 
-    def answered(self) -> None:
-        """Count an answer."""
+    def answered(self, audio_seconds: float) -> None:
+        """Count an answer to a request with that much audio."""
         with self._lock:
             self.answers += 1
+            self.audio_seconds += audio_seconds
+
+    def repeated(self, connection_ids: Sequence[str], audio_seconds: float) -> None:
+        """Count a request that was answered in an earlier invocation, with all its tries."""
+        with self._lock:
+            self.connection_ids.extend(connection_ids)
+        self.answered(audio_seconds)
 
 
 @dataclass(frozen=True)

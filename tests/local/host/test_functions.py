@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from local.host import HostError
-from local.host.functions import BlobTrigger, Limits, QueueTrigger, blob_pattern, triggers
+from local.host.functions import BlobTrigger, Limits, QueueTrigger, TimerTrigger, Trigger, blob_pattern, triggers
 
 BLOB = {"type": "blobTrigger", "name": "upload", "path": "audio/{name}", "connection": "AudioStorage"}
 QUEUE = {"type": "queueTrigger", "name": "message", "queueName": "Messages", "connection": "AudioStorage"}
+TIMER = {"type": "timerTrigger", "name": "timer", "schedule": "%SCHEDULE%", "runOnStartup": False}
 
 
-def only_trigger(*bindings: dict[str, Any], **settings: str) -> BlobTrigger | QueueTrigger:
+def only_trigger(*bindings: dict[str, Any], **settings: str) -> Trigger:
     (trigger,) = triggers([{"name": "f", "bindings": list(bindings)}], settings)
     return trigger
 
@@ -26,6 +27,15 @@ def test_a_blob_trigger_watches_a_container() -> None:
 
 def test_a_queue_trigger_watches_a_queue() -> None:
     assert only_trigger(QUEUE) == QueueTrigger("f", "message", "AudioStorage", "messages")
+
+
+def test_a_timer_trigger_has_a_schedule() -> None:
+    assert only_trigger(TIMER, SCHEDULE="0 */5 * * * *") == TimerTrigger("f", "timer", "0 */5 * * * *")
+
+
+def test_a_wrong_schedule_stops_the_start() -> None:
+    with pytest.raises(HostError, match=r"f: 'hourly' is no schedule.* Use six fields"):
+        only_trigger(TIMER, SCHEDULE="hourly")
 
 
 def test_settings_in_a_path_are_replaced() -> None:
@@ -44,6 +54,7 @@ def test_a_missing_setting_in_a_path_stops_the_start() -> None:
     [
         ([BLOB | {"source": "EventGrid"}], "BLOB_TRIGGER_SOURCE=LogsAndContainerScan"),
         ([{"type": "httpTrigger", "name": "request"}], "no httpTrigger"),
+        ([TIMER | {"schedule": "0 0 * * * *", "runOnStartup": True}], "no runOnStartup"),
         ([BLOB, {"type": "blob", "name": "container"}], "no other binding"),
     ],
 )
@@ -69,15 +80,15 @@ def test_a_pattern_matches_names(template: str, name: str, groups: dict[str, str
 
 def test_host_json_sets_the_limits(tmp_path: Path) -> None:
     blobs = {"maxDegreeOfParallelism": 3, "poisonBlobThreshold": 2}
-    queues = {"batchSize": 1, "maxDequeueCount": 4, "visibilityTimeout": "00:01:30"}
+    queues = {"batchSize": 3, "newBatchThreshold": 2, "maxDequeueCount": 4, "visibilityTimeout": "00:01:30"}
     (tmp_path / "host.json").write_text(json.dumps({"extensions": {"blobs": blobs, "queues": queues}}))
     assert Limits.read(tmp_path) == Limits(
-        blob_parallel=3, blob_tries=2, queue_parallel=1, queue_tries=4, queue_retry_delay=90
+        blob_parallel=3, blob_tries=2, queue_parallel=5, queue_tries=4, queue_retry_delay=90
     )
 
 
 def test_without_limits_the_real_hosts_defaults_apply(tmp_path: Path) -> None:
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     limits = Limits.read(tmp_path)
-    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_retry_delay) == (5, 5, 16, 0)
+    assert (limits.blob_tries, limits.queue_tries, limits.queue_parallel, limits.queue_retry_delay) == (5, 5, 24, 0)
     assert limits.blob_parallel % 8 == 0

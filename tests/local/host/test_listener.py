@@ -1,6 +1,7 @@
 """The delivery of a queue's messages: retries, limits, and messages in flight when the host stops."""
 
 import base64
+import json
 import time
 from functools import partial
 
@@ -15,7 +16,7 @@ from tests.local.host.conftest import Start
 from tests.support.host_app import HostApp
 from tests.support.processes import eventually
 
-WAIT = 1.5  # seconds; less than the delay in host.json
+WAIT = 1.5  # seconds; less than the delay in host.json, and more than a few polls of a queue
 
 
 def test_a_failed_queue_message_waits_as_long_as_host_json_says(app: HostApp, start_plain: Start) -> None:
@@ -26,6 +27,38 @@ def test_a_failed_queue_message_waits_as_long_as_host_json_says(app: HostApp, st
         time.sleep(WAIT)
         assert len(app.calls("message")) == 1
         eventually(lambda: len(app.calls("message")) == 2)
+
+
+def test_a_message_sent_with_a_delay_is_not_delivered_before(app: HostApp, start_plain: Start) -> None:
+    with start_plain(), app.queue() as queue:
+        queue.send_message(encode("later"), visibility_timeout=3)
+        queue.send_message(encode("now"))
+        eventually(lambda: app.calls("message") == [["now", 1]])
+        time.sleep(WAIT)
+        assert app.calls("message") == [["now", 1]]
+        eventually(lambda: app.calls("message") == [["now", 1], ["later", 1]])
+
+
+def test_a_queues_messages_are_processed_up_to_batch_size_plus_threshold(app: HostApp, start_plain: Start) -> None:
+    queues = {"batchSize": 2, "newBatchThreshold": 1}
+    (app.folder / "host.json").write_text(json.dumps({"extensions": {"queues": queues}}))
+    with start_plain(slow_seconds=60), app.queue() as queue:
+        for number in range(5):
+            queue.send_message(encode(f"slow {number}"))
+        eventually(lambda: len(app.calls("message")) == 3)
+        time.sleep(WAIT)
+        assert len(app.calls("message")) == 3
+
+
+def test_each_queue_has_its_own_function_and_its_own_poison_queue(app: HostApp, start: Start) -> None:
+    other_name = f"{app.queue_name}-other"
+    with start(), app.queue() as queue, app.queue(other_name) as other:
+        queue.send_message(encode('"fail"'))
+        other.send_message(encode('"any"'))
+        eventually(lambda: app.messages(f"{app.queue_name}-poison") == ["fail"])
+        eventually(lambda: app.messages(f"{other_name}-poison") == ["any"])
+    assert app.calls("other") == ['"any"'] * 5
+    assert [text for text, _ in app.calls("message")] == ['"fail"'] * 5
 
 
 def test_a_message_that_is_not_base64_goes_to_the_poison_queue(app: HostApp, start_plain: Start) -> None:

@@ -45,3 +45,14 @@ def test_the_answer_takes_as_long_as_the_latency_says(session: requests.Session)
 def test_another_key_is_refused(session: requests.Session) -> None:
     with speech_process("another-key") as service:
         assert recognise(session, service.url, wav(tone(0.1))).status_code == 401
+
+
+def test_recognitions_above_the_quota_are_refused(session: requests.Session) -> None:
+    with speech_process(KEY, quota=0, retry_after=7) as service:
+        answer = recognise(session, service.url, wav(tone(0.1)))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
+
+
+def test_a_retry_after_of_zero_is_sent(session: requests.Session) -> None:
+    with speech_process(KEY, quota=0, retry_after=0) as service:
+        assert recognise(session, service.url, wav(tone(0.1))).headers["Retry-After"] == "0"

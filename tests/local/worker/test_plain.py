@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from azure.functions.queue import QueueMessage
+from azure.functions.timer import TimerRequest
 
 from local.host import HostError
+from local.host.timer import TIMER_INFO
 from local.host.worker import Worker
 from local.worker.plain import PlainApp, argument
 from tests.support.processes import bare_environment
@@ -58,6 +60,13 @@ def test_a_queue_trigger_gets_a_message() -> None:
     message: Any = argument(MESSAGE)
     assert isinstance(message, QueueMessage)
     assert (message.id, message.get_body().decode(), message.dequeue_count) == ("1", "Grüße", 3)
+
+
+@pytest.mark.parametrize("past_due", [False, True])
+def test_a_timer_trigger_gets_a_timer_request(past_due: bool) -> None:
+    timer = argument({"value": {"timer": {**TIMER_INFO, "IsPastDue": past_due}}, "metadata": {}})
+    assert isinstance(timer, TimerRequest)
+    assert timer.past_due == past_due
 
 
 def test_a_blob_trigger_gets_the_blobs_names() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from local.host import HostError
+from local.host.timer import TIMER_INFO
 from local.host.worker import Worker
 from tests.support.processes import bare_environment
 
@@ -25,6 +26,17 @@ def receive(message: func.QueueMessage) -> None:
 def take(upload: blob.BlobClient) -> None:
     assert type(upload).__module__.startswith("azure.storage.blob")
     assert (upload.container_name, upload.blob_name) == ("inbox", "a b.wav")
+"""
+TIMER = """
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 */15 * * * *", run_on_startup=False)
+def tick(timer: func.TimerRequest) -> None:
+    assert isinstance(timer, func.TimerRequest)
+    raise ValueError(f"past due: {timer.past_due}")
 """
 STORAGE = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=aw==;BlobEndpoint=http://127.0.0.1:1/a;"
 
@@ -68,6 +80,21 @@ def test_a_blob_trigger_gets_the_sdks_own_client(worker: Path, tmp_path: Path) -
         assert process.invoke(request).result(30) is None
     finally:
         process.stop()
+
+
+@pytest.mark.parametrize("past_due", [False, True])
+def test_a_timer_trigger_gets_a_timer_request(worker: Path, tmp_path: Path, past_due: bool) -> None:
+    process = start(worker, tmp_path, TIMER)
+    try:
+        (function,) = process.start()
+        value = {"timer": {**TIMER_INFO, "IsPastDue": past_due}}
+        request = {"function": "tick", "parameter": "timer", "value": value, "metadata": {}}
+        error = process.invoke(request).result(30)
+    finally:
+        process.stop()
+    (timer,) = function["bindings"]
+    assert (timer["type"], timer["schedule"], timer["runOnStartup"]) == ("timerTrigger", "0 */15 * * * *", False)
+    assert f"ValueError: past due: {past_due}" in str(error)
 
 
 def test_a_parameter_that_no_binding_names_stops_the_start(worker: Path, tmp_path: Path) -> None:

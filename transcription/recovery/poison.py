@@ -25,8 +25,13 @@ from transcription.transcript.model import Source, Usage
 
 ADVICE = (
     "The host gave up on this upload after several tries, none of which finished: the process crashed or ran out of"
-    " memory or time, or storage was down. The log of the function transcribe says which. Run infra/redrive.py to try"
-    " again, or upload it again."
+    " memory or time, or storage was down. The log of the function transcribe says which. The app tries again by"
+    " itself within half an hour, and up to five times."
+)
+GIVEN_UP = (
+    "Five tries ended without any answer for this upload: each time, the process crashed or ran out of memory, or the"
+    " service did not answer. The log of the function again says which. Once the cause is gone, run infra/redrive.py,"
+    " or upload the recording again."
 )
 
 log = logging.getLogger(__name__)

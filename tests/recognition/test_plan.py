@@ -11,8 +11,8 @@ from tests.support.sound import murmur
 from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Service
 from tests.support.words import hello_world
 from transcription.audio.pcm import BYTES_PER_SECOND
-from transcription.clip_recognizer import NOISE_RESEND_SECONDS, NOISE_RESEND_SHARE, PROBE_SECONDS
 from transcription.errors import Exhausted, Misconfigured
+from transcription.recognition.plan import NOISE_RESEND_SECONDS, NOISE_RESEND_SHARE, PROBE_SECONDS
 
 
 @pytest.fixture

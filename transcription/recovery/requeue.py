@@ -1,0 +1,51 @@
+"""Puts an upload on the queue `transcription-again`, so that another invocation goes on with it.
+
+Each reason has its waits. Where none is left, nothing is queued: the sweep finds the upload later.
+"""
+
+import json
+import logging
+from dataclasses import replace
+
+from transcription.errors import Exhausted
+from transcription.storage.progress import wait_after_attempts
+from transcription.storage.queues import AgainMessage, AgainQueue
+
+CLAIMED_WAIT = 120.0  # seconds; the worker that has the upload may be dead, and its claim ends within a minute
+UNWRITTEN_WAITS = (60.0, 300.0, 900.0)  # seconds between tries to write a document
+LONGEST_WAIT = 6 * 3600.0  # seconds, of a message; the sweep takes care of longer waits
+
+log = logging.getLogger(__name__)
+
+
+class Requeue:
+    """The reasons to go on with an upload in another invocation."""
+
+    def __init__(self, queue: AgainQueue) -> None:
+        self._queue = queue
+
+    def claimed(self, message: AgainMessage) -> None:
+        """Look again when the claim of the worker that has the upload may be over."""
+        self._send(message, "claimed", CLAIMED_WAIT)
+
+    def out_of_time(self, message: AgainMessage, error: Exhausted) -> None:
+        """Go on when the service asked to come back, or at once."""
+        self._send(replace(message, reset=False), "time", min(error.wait, LONGEST_WAIT))
+
+    def unanswered(self, message: AgainMessage, attempts: int, error: Exhausted) -> None:
+        """Try again after a time without any answer from the service, but not before it asked to come back."""
+        self._send(replace(message, reset=False), "unanswered", max(error.wait, wait_after_attempts(attempts)))
+
+    def unwritten(self, message: AgainMessage) -> None:
+        """Write the document later."""
+        waits = (*UNWRITTEN_WAITS, 2 * LONGEST_WAIT)
+        wait = waits[min(message.unwritten, len(UNWRITTEN_WAITS))]
+        self._send(replace(message, unwritten=message.unwritten + 1), "unwritten", wait)
+
+    def _send(self, message: AgainMessage, reason: str, seconds: float) -> None:
+        line = {"event": "requeued", "name": message.name, "reason": reason, "seconds": round(seconds)}
+        if seconds <= LONGEST_WAIT:
+            self._queue.send(message, seconds)
+            log.info(json.dumps(line))
+        else:
+            log.info(json.dumps({**line, "by": "sweep"}))
