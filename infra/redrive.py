@@ -174,7 +174,7 @@ def redrive(
         backlog.strike_finished(with_progress(list_transcripts(transcripts, options), "outputs"), keep_failed=True)
         counts.finished = counts.seen - counts.failed - len(backlog)
         documents = Transcripts(service, settings)
-        for upload in backlog.due(clock.now()):
+        for upload in backlog.due():
             check(documents, upload, None if options.dry_run else queue, counts)
 
 

@@ -37,7 +37,7 @@ class Sweeps:
         """Sweep as if so much time had passed since the uploads."""
         self.clock.ahead = later
         service = changes.get("service", self.app.service)
-        progress = ProgressStore(service, self.settings, self.clock)
+        progress = ProgressStore(service, self.settings)
         return sweep(service, self.settings, progress, self.queue, self.clock, changes.get("days", 7))
 
     def store_progress(self, name: str, attempts: int) -> Any:
@@ -68,7 +68,7 @@ def test_uploads_without_a_finished_document_are_queued(sweeps: Sweeps) -> None:
     store_document(app, "replaced", status="Succeeded", source_etag="0x1", try_again="false")
     for name in ("failed", "given up"):
         store_document(app, name, status="Failed", try_again="false")
-    report = sweeps.run()
+    report = sweeps.run(timedelta(minutes=16))
     assert set(sweeps.queue.taken()) == {"never", "misconfigured", "replaced", "fr-FR/never", "a.wav"}
     assert (report.looked_at, report.missing, report.queued, report.repeated) == (10, 5, 5, 0)
 
@@ -102,6 +102,13 @@ def test_uploads_that_somebody_is_at_work_on_are_left_alone(sweeps: Sweeps) -> N
     lease.release()
     assert sweeps.run(5 * DAY).repeated == 1
     assert sorted(sweeps.queue.taken()) == ["a", "b"]
+
+
+def test_a_failure_that_may_be_tried_again_waits_a_quarter_of_an_hour(sweeps: Sweeps) -> None:
+    sweeps.app.upload("a", b"sound")
+    store_document(sweeps.app, "a", status="Failed", try_again="true")
+    assert (sweeps.run(timedelta(minutes=14)).missing, sweeps.queue.taken()) == (1, [])
+    assert sweeps.run(timedelta(minutes=16)).queued == 1
 
 
 @pytest.mark.parametrize(("attempts", "hours"), [(0, 0.25), (1, 1), (2, 4), (3, 24), (4, 24), (5, 24)])

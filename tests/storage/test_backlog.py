@@ -9,9 +9,9 @@ import pytest
 from azure.storage.blob import BlobProperties
 
 from tests.support.blob_names import LISTED
-from transcription.storage.backlog import WAITS, Backlog
+from transcription.storage.backlog import Backlog
 from transcription.storage.names import output_name
-from transcription.storage.progress import ListedProgress, progress_name
+from transcription.storage.progress import ATTEMPT_WAITS, ListedProgress, progress_name
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -119,6 +119,21 @@ def test_an_upload_waits_longer_after_each_try(backlog: Backlog, attempts: int, 
     assert backlog.repeated == (attempts > 0)
 
 
+def test_a_failure_that_may_be_tried_again_waits_like_a_first_try(backlog: Backlog) -> None:
+    backlog.add([blob("a")], None, LATER)
+    backlog.strike_finished([document("a", status="Failed", try_again="true")])
+    assert names(backlog, NOW + timedelta(seconds=899)) == []
+    assert names(backlog, NOW + timedelta(seconds=900)) == ["a"]
+    backlog.note_progress([progress("a", 1)])
+    assert names(backlog, NOW + timedelta(seconds=900)) == []
+
+
+def test_without_a_time_waits_do_not_count(backlog: Backlog) -> None:
+    backlog.add([blob("a")], None, LATER)
+    backlog.note_progress([progress("a", 5, modified=LATER)])
+    assert [upload.name for upload in backlog.due()] == ["a"]
+
+
 def test_progress_of_earlier_content_makes_no_upload_wait(backlog: Backlog) -> None:
     backlog.add([blob("a", etag="2")], None, LATER)
     backlog.note_progress([progress("a", 3, leased=True)])
@@ -150,4 +165,4 @@ def test_rows_that_make_no_sense_are_left_out_and_reported_once(
 
 
 def test_the_waits_end_with_a_day() -> None:
-    assert WAITS[-1] == 86_400
+    assert ATTEMPT_WAITS[-1] == 86_400
