@@ -366,6 +366,7 @@ def test_the_printed_redrive_command_can_be_run(deploy: Deploy) -> None:
     assert vars(redrive.parser().parse_args(arguments)) | {"since": None} == {
         "connection_string": None,
         "account_url": f"https://{ACCOUNT}.blob.core.windows.net/",
+        "queue_url": None,
         "audio_container": "audio",
         "transcript_container": "transcripts",
         "since": None,

@@ -104,6 +104,13 @@ def test_uploads_that_somebody_is_at_work_on_are_left_alone(sweeps: Sweeps) -> N
     assert sorted(sweeps.queue.taken()) == ["a", "b"]
 
 
+def test_a_failure_that_may_be_tried_again_waits_a_quarter_of_an_hour(sweeps: Sweeps) -> None:
+    sweeps.app.upload("a", b"sound")
+    store_document(sweeps.app, "a", status="Failed", try_again="true")
+    assert (sweeps.run(timedelta(minutes=14)).missing, sweeps.queue.taken()) == (1, [])
+    assert sweeps.run(timedelta(minutes=16)).queued == 1
+
+
 @pytest.mark.parametrize(("attempts", "hours"), [(0, 0.25), (1, 1), (2, 4), (3, 24), (4, 24), (5, 24)])
 def test_the_wait_between_tries_grows(sweeps: Sweeps, attempts: int, hours: float) -> None:
     sweeps.app.upload("a", b"sound")

@@ -23,7 +23,7 @@ def blob(name: str, etag: str = "1", modified: datetime | None = NOW, **metadata
 
 
 def document(name: str, etag: str = "1", status: str = "Succeeded", **metadata: str) -> BlobProperties:
-    return blob(output_name(name), "9", status=status, source_etag=etag, **metadata)
+    return blob(output_name(name), "9", NOW, status=status, source_etag=etag, **metadata)
 
 
 def progress(name: str, attempts: int = 0, *, modified: datetime = NOW, leased: bool = False) -> ListedProgress:
@@ -108,7 +108,7 @@ def test_uploads_that_a_worker_has_claimed_are_struck_out(backlog: Backlog) -> N
 
 @pytest.mark.parametrize(
     ("attempts", "wait"),
-    [(0, 900), (1, 3600), (2, 4 * 3600), (3, 86_400), (4, 86_400), (10**9, 86_400)],
+    [(0, 900), (1, 3600), (2, 4 * 3600), (3, 86_400), (4, 86_400), (10**9, 86_400), (-5, 900)],
 )
 def test_an_upload_waits_longer_after_each_try(backlog: Backlog, attempts: int, wait: float) -> None:
     backlog.add([blob("a")], None, LATER)
@@ -117,6 +117,21 @@ def test_an_upload_waits_longer_after_each_try(backlog: Backlog, attempts: int, 
     assert names(backlog, NOW + timedelta(seconds=wait)) == ["a"]
     assert len(backlog) == 1
     assert backlog.repeated == (attempts > 0)
+
+
+def test_a_failure_that_may_be_tried_again_waits_like_a_first_try(backlog: Backlog) -> None:
+    backlog.add([blob("a")], None, LATER)
+    backlog.strike_finished([document("a", status="Failed", try_again="true")])
+    assert names(backlog, NOW + timedelta(seconds=899)) == []
+    assert names(backlog, NOW + timedelta(seconds=900)) == ["a"]
+    backlog.note_progress([progress("a", 1)])
+    assert names(backlog, NOW + timedelta(seconds=900)) == []
+
+
+def test_without_a_time_waits_do_not_count(backlog: Backlog) -> None:
+    backlog.add([blob("a")], None, LATER)
+    backlog.note_progress([progress("a", 5, modified=LATER)])
+    assert [upload.name for upload in backlog.due()] == ["a"]
 
 
 def test_progress_of_earlier_content_makes_no_upload_wait(backlog: Backlog) -> None:
@@ -151,12 +166,3 @@ def test_rows_that_make_no_sense_are_left_out_and_reported_once(
 
 def test_the_waits_end_with_a_day() -> None:
     assert ATTEMPT_WAITS[-1] == 86_400
-
-
-def test_a_failure_that_may_be_tried_again_is_due_after_the_first_wait(backlog: Backlog) -> None:
-    backlog.add([blob("a")], None, LATER)
-    listed = document("a", status="Failed", try_again="true")
-    backlog.strike_finished([listed])
-    due = listed.last_modified + timedelta(seconds=ATTEMPT_WAITS[0])
-    assert list(backlog.due(due - timedelta(seconds=1))) == []
-    assert [upload.name for upload in backlog.due(due)] == ["a"]

@@ -1,4 +1,4 @@
-"""For tests of the sweep and of redrive: a clock at today's date, a queue that records, uploads and documents."""
+"""Helpers for tests of the sweep and of redrive: a clock at today's date, a queue that records, and documents."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -5,6 +5,7 @@ listings cannot be compared side by side. There may be millions of uploads, so t
 """
 
 import logging
+import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ class Backlog:
             if one.leased:
                 self._rows.execute("DELETE FROM uploads WHERE progress = ?", (one.name,))
                 return
-            due = one.modified.timestamp() + wait_after_attempts(one.attempts)
+            due = one.modified.timestamp() + wait_after_attempts(max(one.attempts, 0))
             values = (one.attempts, due, one.name)
             self._rows.execute("UPDATE uploads SET attempts = ?, due = ? WHERE progress = ?", values)
 
@@ -128,16 +129,18 @@ class Backlog:
         (uploaded,) = self._rows.execute("SELECT MIN(uploaded) FROM uploads").fetchone()
         return None if uploaded is None else datetime.fromtimestamp(uploaded, UTC)
 
-    def due(self, now: datetime, limit: int = -1) -> Iterator[Unfinished]:
-        """Yield the uploads whose wait is over, the oldest first. By default there is no limit."""
+    def due(self, now: datetime | None = None, limit: int = -1) -> Iterator[Unfinished]:
+        """Yield the uploads whose wait is over, the oldest first. Without `now`, waits do not count."""
         query = "SELECT name, etag FROM uploads WHERE due <= ? ORDER BY uploaded, name LIMIT ?"
-        yield from (Unfinished(*row) for row in self._rows.execute(query, (now.timestamp(), limit)))
+        until = now.timestamp() if now else math.inf
+        yield from (Unfinished(*row) for row in self._rows.execute(query, (until, limit)))
 
 
 def _each(rows: Iterable[Row], use: Callable[[Row], None]) -> int:
     """Call `use` on each row and return their number. Rows that make it fail are skipped."""
     number = skipped = 0
-    for number, row in enumerate(rows, 1):
+    for row in rows:
+        number += 1
         try:
             use(row)
         except (AttributeError, TypeError, ValueError, OverflowError) as error:

@@ -23,6 +23,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from transcription.errors import ClaimLost
 from transcription.settings.app import StorageSettings
 from transcription.storage.claims import LEASE_SECONDS, Claim
+from transcription.storage.listing import listed
 from transcription.storage.progress_lines import Key, decode_answer, decode_head, encode_answer, encode_head, key_of
 from transcription.storage.uploads import UploadProperties
 from transcription.transcript.model import Answered
@@ -32,7 +33,6 @@ ATTEMPT_WAITS = (15 * 60.0, 3600.0, 4 * 3600.0, 86_400.0)  # seconds after so ma
 PROGRESS_PREFIX = "progress/"
 MAX_BLOB_BYTES = 64 << 20  # more is not read; two hours of answers with word times take a few MB
 BATCH_BYTES = 2 << 20  # of one append; storage allows 4 MiB and more
-LISTED_AT_ONCE = 5000
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,8 @@ class ProgressStore:
 
     def listed(self) -> Iterator[ListedProgress]:
         """Yield the progress of all uploads. Without a container, there is none."""
-        blobs = self._container.list_blobs(PROGRESS_PREFIX, include=["metadata"], results_per_page=LISTED_AT_ONCE)
         with suppress(ResourceNotFoundError):
-            for blob in blobs:
+            for blob in listed(self._container, PROGRESS_PREFIX):
                 leased = blob.lease.state in ("leased", "breaking")
                 yield ListedProgress(blob.name, _attempts(blob.metadata), blob.last_modified, leased)
 

@@ -18,6 +18,7 @@ from transcription.storage.account import client_options, managed_identity
 from transcription.storage.names import is_reachable
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.storage.queue import QueueClient
 
 AGAIN_QUEUE = "transcription-again"
@@ -67,11 +68,17 @@ class AgainMessage:
 
 
 class AgainQueue:
-    """The queue, through one client for the process. The SDK's errors pass through: they mean that storage is down."""
+    """The queue, through one client for the process. The SDK's errors pass through: they mean that storage is down.
 
-    def __init__(self, settings: StorageSettings, name: str = AGAIN_QUEUE) -> None:
+    Without a connection string, the default credential is the app's managed identity.
+    """
+
+    def __init__(
+        self, settings: StorageSettings, name: str = AGAIN_QUEUE, credential: "TokenCredential | None" = None
+    ) -> None:
         self._settings = settings
         self._name = name
+        self._credential = credential
         self._connected: QueueClient | None = None
         self._lock = threading.Lock()
 
@@ -100,7 +107,7 @@ class AgainQueue:
     def _client(self) -> "QueueClient":
         with self._lock:
             if self._connected is None:
-                self._connected = _connect(self._settings, self._name)
+                self._connected = _connect(self._settings, self._name, self._credential)
             return self._connected
 
 
@@ -109,7 +116,7 @@ def connect_queue(settings: StorageSettings) -> AgainQueue:
     return AgainQueue(settings)
 
 
-def _connect(settings: StorageSettings, name: str) -> "QueueClient":
+def _connect(settings: StorageSettings, name: str, credential: "TokenCredential | None") -> "QueueClient":
     from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
     # The host decodes base64. Without a policy, the client would send plain text.
@@ -121,4 +128,5 @@ def _connect(settings: StorageSettings, name: str) -> "QueueClient":
             raise StorageFailed(
                 "AudioStorage names no queue endpoint. Set it to the account's whole connection string."
             ) from None
-    return QueueClient(str(settings.queue_url), name, credential=managed_identity(settings.client_id), **options)
+    credential = credential or managed_identity(settings.client_id)
+    return QueueClient(str(settings.queue_url), name, credential=credential, **options)
