@@ -8,8 +8,7 @@ An upload has none if its event was lost, if it is older than the deployment, or
 The script copies each such upload onto itself, inside storage. The upload keeps its content, metadata and tags, gets a
 new ETag, and raises a new event. Finished uploads are not touched, nor are those that are replaced or deleted during
 the run. So it is safe to run the script again, also after Ctrl-C. At worst, a recording that is in progress starts
-again, because its ETag changed. An incomplete transcript is assigned to the new ETag, so its words are kept if the new
-attempt gets fewer.
+again, because its ETag changed.
 
 Uploads are copied one at a time, some tens per second. They wait in the host's queue, and the app takes only as many at
 once as its own limits allow.
@@ -199,9 +198,7 @@ def check(documents: Transcripts, audio: ContainerClient, blob: BlobProperties, 
             counts.finished += 1
             return
         if not dry_run:
-            etag = resend(audio, blob)
-            if stored.partial and etag and stored.source_etag == UploadProperties.of(blob).etag:
-                documents.reassign(blob.name, stored, etag)
+            resend(audio, blob)
     except (ResourceModifiedError, ResourceNotFoundError):
         counts.changed += 1
         say(f"changed  {blob.name!r}: replaced or deleted during the run")

@@ -8,11 +8,10 @@ from functools import partialmethod
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import BlobClient, BlobProperties, ContainerClient, ContentSettings
+from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
 
 from infra import redrive
 from local.azurite import ACCOUNT_KEY
-from local.speech import Fault
 from local.tools import PROJECT
 from tests.support.app import App, document_of, host
 from tests.support.sound import murmur, wav
@@ -65,43 +64,6 @@ def test_unfinished_uploads_are_sent_again_and_then_finished(uploads: App, capsy
         uploads.run(name)
         assert uploads.document(name)["status"] == "Succeeded"
     assert resent(uploads) == set()
-
-
-@pytest.mark.parametrize("outcome", ["refused", "abandoned"])
-def test_words_of_a_partial_transcript_survive_a_failed_retry(app: App, outcome: str) -> None:
-    app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
-    app.endpoint.faults.extend([Fault.none(), Fault.status(401)])
-    app.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
-    assert resent(app) == {"a.wav"}
-    if outcome == "refused":
-        app.run("a.wav", AZURE_SPEECH_KEY="f" * 32)
-    else:
-        app.job().abandon(f'{{"ContainerName": "{app.audio.container_name}", "BlobName": "a.wav"}}'.encode())
-    document = app.document("a.wav")
-    assert (document["status"], len(document["phrases"])) == ("Partial", 1)
-    assert document["source"]["etag"] == etags(app)["a.wav"].strip('"')
-    assert resent(app) == {"a.wav"}
-    app.run("a.wav")
-    assert app.document("a.wav")["status"] == "Succeeded"
-    assert resent(app) == set()
-
-
-def test_a_document_written_during_the_run_is_not_assigned_to_the_new_etag(
-    app: App, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app.upload("a.wav", wav((murmur(3.0) + bytes(32_000 * 2)) * 2))
-    app.endpoint.faults.extend([Fault.none(), Fault.status(401)])
-    app.run("a.wav", SPEECH_MAX_CONCURRENT_REQUESTS="1")
-    copy = redrive.resend
-
-    def resend_and_transcribe(audio: ContainerClient, blob: BlobProperties) -> str | None:
-        etag = copy(audio, blob)
-        app.run("a.wav")
-        return etag
-
-    monkeypatch.setattr(redrive, "resend", resend_and_transcribe)
-    assert resent(app) == {"a.wav"}
-    assert app.document("a.wav")["status"] == "Succeeded"
 
 
 def test_a_dry_run_changes_nothing(uploads: App, capsys: pytest.CaptureFixture[str]) -> None:
