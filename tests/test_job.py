@@ -58,7 +58,7 @@ def test_the_document_blob_has_its_content_type_status_and_source_etag(app: App)
     app.run("a.wav")
     properties = app.transcripts.get_blob_client("a.wav.json").get_blob_properties()
     assert properties.content_settings.content_type == "application/json; charset=utf-8"
-    assert properties.metadata == {"status": "Succeeded", "source_etag": etag}
+    assert properties.metadata == {"status": "Succeeded", "source_etag": etag, "try_again": "false"}
 
 
 @pytest.mark.parametrize(
