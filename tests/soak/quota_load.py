@@ -136,7 +136,7 @@ def child(app: SoakApp, number: int = 0) -> Iterator[Child]:
 
 @dataclass(frozen=True)
 class Seen:
-    """The record of the endpoint: the answered requests in order of arrival, the seconds they took, and the refusals."""
+    """The endpoint's record: the answered requests in order of arrival, the seconds they took, and the refusals."""
 
     answered: Sequence[Received]
     seconds: Sequence[float]
