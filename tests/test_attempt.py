@@ -14,7 +14,7 @@ from tests.support.app import App
 from tests.support.sound import murmur, wav
 from transcription.errors import StorageFailed
 from transcription.recovery.requeue import CLAIMED_WAIT, LONGEST_WAIT, UNWRITTEN_WAITS
-from transcription.storage.progress import ATTEMPT_WAITS, MAX_ATTEMPTS, progress_name
+from transcription.storage.progress import ATTEMPT_WAITS, MAX_ATTEMPTS, Progress, progress_name
 from transcription.storage.transcripts import Transcripts
 
 PAUSE = bytes(2 * 32_000)
