@@ -156,8 +156,8 @@ def test_an_upload_that_another_worker_has_is_left_to_it(app: App) -> None:
 
 def test_a_worker_that_lost_its_claim_writes_nothing(app: App) -> None:
     etag = app.upload("a.wav", LONG)
-    app.endpoint.faults.append(Fault.slow(0.5))
-    worker = threading.Thread(target=app.run, args=("a.wav",))
+    app.endpoint.faults.append(Fault.slow(1.0))  # so nothing is written meanwhile
+    worker = threading.Thread(target=app.run, args=("a.wav",), kwargs=ONE)
     worker.start()
     while not app.requests:
         threading.Event().wait(0.005)

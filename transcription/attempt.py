@@ -5,7 +5,7 @@ the upload or the document could not be written; or with an error of storage, so
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +29,7 @@ from transcription.options import check_size, recognition_options
 from transcription.recovery.poison import GIVEN_UP
 from transcription.recovery.requeue import Requeue
 from transcription.speech.turns import Requester
-from transcription.storage.account import reason, retry_writing
+from transcription.storage.account import retry_writing
 from transcription.storage.progress import MAX_ATTEMPTS, ProgressStore
 from transcription.storage.queues import AgainMessage
 from transcription.storage.transcripts import StoredDocument, Transcripts
@@ -191,7 +191,7 @@ class Attempt:
                 self._progress.confirm()
             self._publish(outputs, existing)
         except (AzureError, StorageFailed) as error:
-            self._write_later(error)
+            self._tools.requeue.unwritten(self._message, error, self._secure_progress)
             return False
         log.info(log_line(outputs.document, self._usage, self._budget.seconds - self._budget.left()))
         if outputs.error:
@@ -209,26 +209,13 @@ class Attempt:
         """
         new, captions, upload = outputs.document, outputs.captions, self._upload
 
+        def should_keep(stored: StoredDocument) -> bool:
+            return not self._may_replace(stored) and stored.is_preferable(new, captions, upload)
+
         def publish() -> bool:
-            return self._tools.transcripts.publish(
-                self._tools.uploads,
-                upload,
-                new,
-                captions,
-                existing,
-                lambda stored: not self._may_replace(stored) and stored.is_preferable(new, captions, upload),
-            )
+            return self._tools.transcripts.publish(self._tools.uploads, upload, new, captions, existing, should_keep)
 
         retry_writing(publish, self._tools.clock, upload.name)
-
-    def _write_later(self, error: AzureError | StorageFailed) -> None:
-        """Keep the answers, and queue the upload. Raises the error if neither is possible."""
-        kept = _succeeds(self._secure_progress)
-        queued = _succeeds(lambda: self._tools.requeue.unwritten(self._message))
-        if not (kept or queued):
-            raise error
-        why = reason(error) if isinstance(error, AzureError) else error
-        log.error("%r: the transcript could not be written and will be tried again: %s", self._upload.name, why)
 
     def _secure_progress(self) -> None:
         self._keep_progress()
@@ -247,15 +234,3 @@ class Attempt:
             self._tools.requeue.out_of_time(self._message, error)
         elif self._write(self._failed(error), existing):
             self._tools.requeue.unanswered(self._message, self._progress.attempts, error)
-
-
-def _succeeds(step: Callable[[], None]) -> bool:
-    """Tell whether the step succeeds. Another worker that has the upload is success: it will write the document."""
-    try:
-        step()
-    except (Claimed, ClaimLost):
-        return True
-    except (AzureError, StorageFailed) as error:
-        log.error("Storage failed: %s", reason(error) if isinstance(error, AzureError) else error)
-        return False
-    return True
