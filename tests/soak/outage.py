@@ -11,7 +11,7 @@ from tests.soak.report import Result, Tally
 
 BAR = "60 s of 503 and 429"
 OUTAGE_SECONDS = 60.0  # of the app's clock
-SPEED = 60.0  # of the app's clock, relative to real time
+SPEED = 20.0  # of the app's clock, relative to real time; each upload must send its first clip within three seconds
 AT_ONCE = 16  # the host's maxDegreeOfParallelism; uploads after these would not meet the outage
 ANSWERS = (
     ("503", [Fault.status(503)]),
