@@ -185,6 +185,23 @@ def test_two_events_of_a_long_recording_pay_once(app: App) -> None:
     assert app.requests == 6
 
 
+def test_an_event_that_claims_a_recording_just_after_its_end_pays_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked for the document before the other worker wrote it, and claims after that worker has finished."""
+    app.upload("a.wav", LONG)
+    claim = Progress.claim
+
+    def late_claim(progress: Progress) -> None:
+        monkeypatch.setattr(Progress, "claim", claim)
+        app.run("a.wav")
+        claim(progress)
+
+    monkeypatch.setattr(Progress, "claim", late_claim)
+    app.run("a.wav")
+    assert (app.document("a.wav")["status"], app.requests, app.progress()) == ("Succeeded", 6, [])
+
+
 @pytest.mark.parametrize(("content", "requests"), [(SHORT, 1), (LONG, 6)], ids=["short", "long"])
 def test_a_document_that_storage_refuses_is_written_later_without_a_request(
     app: App, monkeypatch: pytest.MonkeyPatch, content: bytes, requests: int

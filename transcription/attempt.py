@@ -94,25 +94,32 @@ class Attempt:
         Raises StorageFailed or the SDK's error if neither document nor answers can be written.
         """
         existing = self._tools.transcripts.find(self._upload.name)
-        if self._upload.is_folder_marker or (existing.finishes(self._upload) and not self._may_replace(existing)):
+        if self._upload.is_folder_marker or self._is_finished(existing):
             return  # a duplicate event ends here and costs nothing
-        started, answers = self._tools.clock.monotonic(), self._tools.answers
         try:
-            outputs = self._outputs()
-            if self._write(outputs, existing):
-                seconds = self._tools.clock.monotonic() - started
-                log.info(log_line(outputs.document, self._usage, seconds))
-        except Exhausted as error:
-            self._continue_later(error, existing, answered=self._tools.answers > answers)
+            self._transcribe(existing)
         except Claimed:
             self._tools.requeue.claimed(self._message)
-        except ClaimLost:
-            log.warning("%r: another worker has taken over, so this one stops", self._upload.name)
+        except ClaimLost as lost:
+            log.warning("%r: %s, so this one stops", self._upload.name, lost)
         except UploadChanged:
             self._progress.delete()
             raise
         finally:
             self._progress.release()
+
+    def _transcribe(self, existing: StoredDocument) -> None:
+        """Transcribe the upload and write its document. If time is up first, leave the rest to another invocation."""
+        answers = self._tools.answers
+        try:
+            outputs = self._outputs()
+        except Exhausted as error:
+            self._continue_later(error, existing, answered=self._tools.answers > answers)
+        else:
+            self._write(outputs, existing)
+
+    def _is_finished(self, stored: StoredDocument) -> bool:
+        return stored.finishes(self._upload) and not self._may_replace(stored)
 
     def _may_replace(self, stored: StoredDocument) -> bool:
         """Tell whether the document only says that the app gave up, and redrive asks for another try."""
@@ -149,7 +156,7 @@ class Attempt:
 
         Raises AbandonedForGood if there were enough attempts without any answer.
         """
-        self._progress.claim()
+        self._claim()
         attempts = 0 if self._message.reset else self._progress.attempts
         if attempts >= MAX_ATTEMPTS:
             raise AbandonedForGood(GIVEN_UP)
@@ -161,12 +168,22 @@ class Attempt:
         Raises Claimed if another worker has the upload.
         """
         if not self._progress.claimed:
-            self._progress.claim()
+            self._claim()
         self._progress.begin(self._fingerprint)
+
+    def _claim(self) -> None:
+        """Claim the upload.
+
+        Raises Claimed if another worker has it, and ClaimLost if one has just finished it.
+        """
+        self._progress.claim()
+        if self._is_finished(self._tools.transcripts.find(self._upload.name)):
+            self._progress.delete()
+            raise ClaimLost("another worker has finished the upload")
 
     def _stop(self) -> None:
         """Send no more requests, because another worker has taken the upload over."""
-        self._requester.stop(ClaimLost(f"{self._upload.name!r} has another worker"))
+        self._requester.stop(ClaimLost("another worker has taken the upload over"))
         if not isinstance(self._tools.transcriber, Misconfigured):
             self._tools.transcriber.speech.dispatcher.wake()
 
@@ -179,6 +196,7 @@ class Attempt:
         except (AzureError, StorageFailed) as error:
             self._write_later(error)
             return False
+        log.info(log_line(outputs.document, self._usage, self._budget.seconds - self._budget.left()))
         if outputs.error:
             log.error("%r: %s", self._upload.name, outputs.error)
         if not outputs.error:
@@ -231,7 +249,6 @@ class Attempt:
         source = Source(self._tools.uploads.container, self._upload.name, self._upload.etag, self._upload.size)
         content = failure(error, source, self._usage, self._tools.clock.now())
         if self._write(_Outputs(content, error=error), existing):
-            log.info(log_line(content, self._usage, self._budget.seconds - self._budget.left()))
             self._tools.requeue.unanswered(self._message, self._progress.attempts, error)
 
 
