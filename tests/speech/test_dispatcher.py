@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.clock import FakeClock
-from transcription.clock import Budget
+from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, Refused, Retryable
 from transcription.speech.dispatcher import LOG_SECONDS, MAX_HELD, Dispatcher
 from transcription.speech.turns import Requester
@@ -144,6 +145,18 @@ def test_no_more_requests_are_in_flight_than_the_limit_allows(dispatcher: Dispat
         dispatcher.submit(fifth)
         assert not sent.wait(0.1)
     fifth.done.result(10)
+
+
+def test_waiting_for_a_place_takes_no_cpu_time(requester: Requester) -> None:
+    """On the real clock, a clip waits for a third of a second while all places are taken."""
+    dispatcher = Dispatcher(1, SystemClock())
+    with held_requests(dispatcher, requester, 1):
+        waiting = Clip(requester, in_turn())
+        dispatcher.submit(waiting)
+        before = time.process_time()
+        threading.Event().wait(0.3)
+        assert time.process_time() - before < 0.15
+    waiting.done.result(10)
 
 
 def test_refusals_lower_the_limit_for_all(clock: FakeClock) -> None:

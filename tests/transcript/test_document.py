@@ -112,7 +112,7 @@ def test_the_log_line_counts_requests_without_an_answer_as_retries() -> None:
         "name": "fr-FR/a.wav",
         "status": "Failed",
         "code": "Exhausted",
-        "audioSecondsSent": 3.0,
+        "audioSecondsSent": 1.5,
         "requests": 2,
         "retries": 1,
         "seconds": 4.0,

@@ -5,6 +5,7 @@ queue.
 """
 
 import logging
+import math
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -87,10 +88,12 @@ class Dispatcher:
         return True
 
     def _seconds_to_wait(self) -> float | None:
-        """Return the seconds until there may be something to do, or None if only an answer can change that."""
+        """Return the seconds until there may be something to do, or None if only an answer brings it."""
         if not self._turns:
             return None
-        return self._turns.seconds_until_ready(self._clock.monotonic(), self._limit.seconds_closed())
+        full = self._in_flight >= self._limit.requests  # then an answer makes room, whenever it comes
+        closed = math.inf if full else self._limit.seconds_closed()
+        return self._turns.seconds_until_ready(self._clock.monotonic(), closed)
 
     def _wait(self, seconds: float | None) -> None:
         if self._in_flight:
