@@ -158,6 +158,7 @@ class Attempt:
         if attempts >= MAX_ATTEMPTS:
             raise AbandonedForGood(GIVEN_UP)
         self._progress.set_attempts(attempts + 1)
+        self._requester.last_try = attempts + 1 == MAX_ATTEMPTS
 
     def _keep_progress(self) -> None:
         """Claim the upload, unless that is done. Read the answers of earlier workers, and write down new ones.
@@ -191,7 +192,7 @@ class Attempt:
                 self._progress.confirm()
             self._publish(outputs, existing)
         except (AzureError, StorageFailed) as error:
-            self._tools.requeue.unwritten(self._message, error, self._secure_progress)
+            self._tools.requeue.unwritten(self._message, error, self._secure_outputs)
             return False
         log.info(log_line(outputs.document, self._usage, self._budget.seconds - self._budget.left()))
         if outputs.error:
@@ -221,6 +222,13 @@ class Attempt:
         self._keep_progress()
         self._progress.confirm()
 
+    def _secure_outputs(self) -> None:
+        """Keep the answers until the document can be written. That it cannot is no failure of this upload."""
+        if self._fingerprint:
+            self._secure_progress()
+        if self._progress.attempts:
+            self._progress.set_attempts(0)
+
     def _continue_later(self, error: Exhausted, existing: StoredDocument, *, answered: bool) -> None:
         """Queue the upload, because its time is up. `answered` tells whether the service answered anybody meanwhile.
 
@@ -228,7 +236,9 @@ class Attempt:
         """
         if self._usage.answers:
             self._secure_progress()
-        if answered:
+        if answered and self._requester.failed:
+            self._tools.requeue.unanswered(self._message, self._progress.attempts, error)
+        elif answered:
             if self._resumed:
                 self._progress.set_attempts(0)  # it had no turn, or not enough time: that is no failure
             self._tools.requeue.out_of_time(self._message, error)

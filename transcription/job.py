@@ -111,7 +111,7 @@ def build(environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = N
     storage = StorageSettings.read(environ)
     service = connect(storage)
     queue = queue or AgainQueue(storage)
-    progress = ProgressStore(service, storage)
+    progress = ProgressStore(service, storage, clock)
     try:
         settings = Settings.read(environ)
         transcriber: Transcriber | Misconfigured = Transcriber(settings, SpeechClient(settings.speech, clock))

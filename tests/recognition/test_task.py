@@ -11,14 +11,15 @@ from tests.support.sound import murmur
 from tests.support.transcribing import Memory
 from transcription.clips.clip import Clip
 from transcription.clock import Budget
-from transcription.errors import Misconfigured, Refused, TooLong
-from transcription.recognition.plan import recognize
+from transcription.errors import Exhausted, Misconfigured, Refused, TooLong
+from transcription.recognition.plan import assess_pronunciation, recognize
 from transcription.recognition.task import ClipTask, Sending
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.turns import Requester
 from transcription.storage.uploads import LONG_AGO
-from transcription.transcript.model import Answered, Usage
+from transcription.transcript.answered import Answered
+from transcription.transcript.model import Usage
 
 SAMPLES = 16_000 * 5
 CLIP = Clip(32_000, murmur(5.0), ((32_000, 32_000 + SAMPLES),))
@@ -124,3 +125,17 @@ def test_any_other_error_is_the_result(sending: Sending) -> None:
     clip.fail(TooLong("two hours"))
     with pytest.raises(TooLong):
         clip.result.result(0)
+
+
+def test_an_assessment_whose_key_was_refused_ends_with_the_error(sending: Sending) -> None:
+    clip = ClipTask(sending, assess_pronunciation(CLIP), 0)
+    clip.fail(Misconfigured("wrong key"))
+    with pytest.raises(Misconfigured):
+        clip.result.result(0)
+
+
+def test_what_is_not_answered_at_the_last_try_is_a_gap(sending: Sending) -> None:
+    sending.requester.last_try = True
+    clip = task(sending)
+    clip.fail(Exhausted("late"))
+    assert [gap.reason for gap in clip.result.result(0).gaps] == ["Exhausted"]

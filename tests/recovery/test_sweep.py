@@ -37,7 +37,7 @@ class Sweeps:
         """Sweep as if so much time had passed since the uploads."""
         self.clock.ahead = later
         service = changes.get("service", self.app.service)
-        progress = ProgressStore(service, self.settings)
+        progress = ProgressStore(service, self.settings, self.clock)
         return sweep(service, self.settings, progress, self.queue, self.clock, changes.get("days", 7))
 
     def store_progress(self, name: str, attempts: int) -> Any:

@@ -26,7 +26,8 @@ from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.turns import Requester
 from transcription.storage.uploads import LONG_AGO
 from transcription.transcriber import Transcriber
-from transcription.transcript.model import Answered, Phrase, Transcript, Usage
+from transcription.transcript.answered import Answered
+from transcription.transcript.model import Phrase, Transcript, Usage
 
 WAV_HEADER_BYTES = 44
 PAUSE = bytes(2 * BYTES_PER_SECOND)

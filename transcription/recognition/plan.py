@@ -3,8 +3,7 @@
 The service does not say when it stops early, so every answer is compared with the sound of its clip. If it reports no
 speech, the audio after that point is resent too, within limits: it may be hold music.
 
-A plan is a generator. It yields the audio to send and is given the answer, or a `RequestRefused` or `Misconfigured` if
-there will be none. So it can wait for its turn between two requests, in any thread, and continue where it was.
+A plan is a generator. It yields the audio to send and is given the answer, or an error if there will be none. So it can wait for its turn between two requests, in any thread, and continue where it was.
 """
 
 import threading
@@ -14,7 +13,7 @@ from collections.abc import Callable, Generator
 from transcription.audio.pcm import SAMPLE_RATE
 from transcription.clips.clip import Clip, Stretch, clipped, total_length
 from transcription.clips.coverage import Coverage, measure_coverage
-from transcription.errors import Misconfigured, RequestRefused
+from transcription.errors import Exhausted, Misconfigured, RequestRefused
 from transcription.speech import answers
 from transcription.speech.answers import Answer
 from transcription.transcript.assembly import ClipResult
@@ -60,7 +59,7 @@ def recognize(clip: Clip, reserve: Callable[[float], bool]) -> Plan:
             answer = (yield part).clamped(part.seconds)
             resend = yield from _handle_answer(answer, part, result, reserve)
             parts.extendleft(reversed(resend))
-        except (Misconfigured, RequestRefused) as error:
+        except (Exhausted, Misconfigured, RequestRefused) as error:
             result.add_gap(part.speech, error.code)
             result.error = error
     return result

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transcription.clips.clip import Clip
-from transcription.errors import Misconfigured, RequestRefused, Retryable
+from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.recognition.plan import Plan
 from transcription.speech import answers
 from transcription.speech.answers import Answer
 from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.encoding import encoded
 from transcription.speech.turns import Requester
+from transcription.transcript.answered import Answered
 from transcription.transcript.assembly import ClipResult
-from transcription.transcript.model import Answered, Usage
+from transcription.transcript.model import Usage
 
 
 class KnownAnswers(Protocol):
@@ -73,10 +74,10 @@ class ClipTask:
         return self._advance(lambda: self._plan.send(answer))
 
     def fail(self, error: BaseException) -> None:
-        """End the task. Words that are there are kept if the key was refused; otherwise the result is the error."""
-        if not isinstance(error, Misconfigured):
+        """End the task. If the key was refused, or this is the last try, what is missing is a gap."""
+        leaves_gaps = isinstance(error, Misconfigured) or (isinstance(error, Exhausted) and self.requester.last_try)
+        if not leaves_gaps:
             self.result.set_exception(error)
-            return
         while not self.result.done():
             self._advance(lambda: self._plan.throw(error))
 
@@ -92,6 +93,9 @@ class ClipTask:
                 self._clip = self._plan.send(answer)
         except StopIteration as finished:
             self.result.set_result(finished.value)
+            return False
+        except Exception as error:  # noqa: BLE001  # the recording's thread raises it
+            self.result.set_exception(error)
             return False
         self._connection_ids = []
         return True

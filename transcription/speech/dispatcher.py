@@ -137,6 +137,7 @@ class Dispatcher:
                 requester.note_failure(error, wait)
         else:
             waiting.failures += 1
+            waiting.task.requester.failed = True
             wait = wait_after(error, waiting.failures)
             waiting.not_before = self._clock.monotonic() + wait
             waiting.task.requester.note_failure(error, wait)

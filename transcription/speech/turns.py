@@ -15,10 +15,17 @@ FIRST_CLIPS = 2  # of a recording; most short recordings have no more
 
 @dataclass(eq=False)
 class Requester:
-    """A recording that sends requests. `uploaded` is when it was uploaded; the oldest goes first."""
+    """A recording that sends requests.
+
+    uploaded: when it was uploaded; the oldest goes first.
+    last_try: clips that are not answered in time are gaps. Otherwise another invocation continues.
+    failed: a request of its own has failed, other than for lack of room.
+    """
 
     uploaded: datetime
     budget: Budget
+    last_try: bool = False
+    failed: bool = False
     _last_failure: str = field(default="Its turn did not come.", init=False)
     _stopped_by: BaseException | None = field(default=None, init=False)
 

@@ -1,50 +1,39 @@
-"""The progress of recordings that take more than a few requests: their answers, in append blobs.
+"""The progress of uploads: the answers that are paid for, so that another worker can go on.
 
-A worker that dies, is replaced or runs out of time has paid for its answers. So each of them is appended to a blob, and
-whoever continues asks the blob first. A claim on the blob says who is at work (see `claims.py`).
+Each long recording has a blob in the work container. Its name is a hash of the upload's name and ETag. The first line
+names the upload and a fingerprint of everything that decides the answers. Then comes one line per answered request. A
+claim on the blob says who is at work.
 
-The first line names the upload, and the fingerprint of its requests: answers to other requests are worth nothing. Each
-further line is one answer. Nothing here is trusted: lines that cannot be read are ignored.
+Nothing in a blob is trusted. Lines that are torn, garbled or repeated are ignored.
 """
 
 import hashlib
-import json
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient
 
+from transcription.clock import Clock
 from transcription.errors import ClaimLost
 from transcription.settings.app import StorageSettings
-from transcription.storage.claims import LEASE_SECONDS, Claim
-from transcription.storage.listing import listed
-from transcription.storage.progress_lines import Key, decode_answer, decode_head, encode_answer, encode_head, key_of
+from transcription.storage.account import reason, retry_writing
+from transcription.storage.answered import Answers, header_line
+from transcription.storage.claims import LEASE_SECONDS, RENEWAL_SECONDS, Claim
+from transcription.storage.journal import Journal, stored_attempts
 from transcription.storage.uploads import UploadProperties
-from transcription.transcript.model import Answered
+from transcription.storage.writer import Writer
+from transcription.transcript.answered import Answered
 
 MAX_ATTEMPTS = 5  # without any answer in between
 ATTEMPT_WAITS = (15 * 60.0, 3600.0, 4 * 3600.0, 86_400.0)  # seconds after so many attempts; the last one repeats
 PROGRESS_PREFIX = "progress/"
-MAX_BLOB_BYTES = 64 << 20  # more is not read; two hours of answers with word times take a few MB
-BATCH_BYTES = 2 << 20  # of one append; storage allows 4 MiB and more
+PAGE = 5000  # blobs in one answer of storage, which is its limit
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ListedProgress:
-    """The progress of one upload, as a listing shows it. `modified` is when the last attempt began or got an answer."""
-
-    name: str
-    attempts: int
-    modified: datetime
-    leased: bool
 
 
 def wait_after_attempts(attempts: int) -> float:
@@ -53,220 +42,172 @@ def wait_after_attempts(attempts: int) -> float:
 
 
 def progress_name(name: str, etag: str) -> str:
-    """Return the blob's name for this content of an upload."""
-    return PROGRESS_PREFIX + hashlib.sha256(json.dumps([name, etag]).encode()).hexdigest()
+    """Return the name of the blob for this content of an upload. `etag` has no quotes."""
+    return PROGRESS_PREFIX + hashlib.sha256(f"{name}\0{etag}".encode()).hexdigest()  # no blob's name has a NUL
+
+
+@dataclass(frozen=True)
+class ListedProgress:
+    """One progress blob. While it is `leased`, somebody is at work on the upload."""
+
+    name: str
+    attempts: int
+    modified: datetime
+    leased: bool
 
 
 class ProgressStore:
-    """The container of progress."""
+    """The container of progress. One for the process."""
 
     def __init__(
-        self, service: BlobServiceClient, settings: StorageSettings, lease_seconds: int = LEASE_SECONDS
+        self,
+        service: BlobServiceClient,
+        settings: StorageSettings,
+        clock: Clock,
+        lease_seconds: int = LEASE_SECONDS,
+        renewal_seconds: float = RENEWAL_SECONDS,
     ) -> None:
         self._container = service.get_container_client(settings.work_container)
+        self._clock = clock
         self._lease_seconds = lease_seconds
+        self._renewal_seconds = renewal_seconds
 
     def of(self, upload: UploadProperties) -> "Progress":
-        """Return the upload's progress. Nothing is read or claimed yet."""
-        return Progress(self._container, upload, self._lease_seconds)
+        """Return the progress of this content. Makes no request."""
+        return Progress(self._container, upload, self._clock, self._lease_seconds, self._renewal_seconds)
 
     def listed(self) -> Iterator[ListedProgress]:
-        """Yield the progress of all uploads. Without a container, there is none."""
+        """Yield all progress, or nothing if the container does not exist."""
         with suppress(ResourceNotFoundError):
-            for blob in listed(self._container, PROGRESS_PREFIX):
-                leased = blob.lease.state in ("leased", "breaking")
-                yield ListedProgress(blob.name, _attempts(blob.metadata), blob.last_modified, leased)
+            for blob in self._container.list_blobs(PROGRESS_PREFIX, include=["metadata"], results_per_page=PAGE):
+                leased = blob.lease.status == "locked"
+                yield ListedProgress(blob.name, stored_attempts(blob), blob.last_modified, leased)
 
 
 class Progress:
-    """The answers to one upload's requests. Thread-safe.
+    """One upload's answered requests, and the claim to work on it.
 
-    Answers are kept in memory until the progress has begun. Then a thread writes them down, several at a time, and
-    renews the claim. The SDK's errors pass through unless a method says otherwise: they mean that storage is down.
+    Any number of threads may call `find` and `add`. One thread calls the other methods.
+    `on_lost` is called once, from a thread of its own, if another worker takes the upload over.
+
+    The SDK's errors pass through unless a method says otherwise: they mean that storage is down.
     """
 
-    def __init__(self, container: ContainerClient, upload: UploadProperties, lease_seconds: int) -> None:
-        self.attempts = 0
-        self.claimed = False
+    def __init__(
+        self, container: ContainerClient, upload: UploadProperties, clock: Clock, lease_seconds: int, renewal: float
+    ) -> None:
         self.on_lost: Callable[[], None] | None = None
         self._container = container
         self._upload = upload
-        self._blob = container.get_blob_client(progress_name(upload.name, upload.etag))
+        self._clock = clock
         self._lease_seconds = lease_seconds
-        self._claim = Claim(self._blob, lease_seconds)
-        self._is_empty = False
-        self._fingerprint: str | None = None
-        self._known: dict[Key, Answered] = {}
-        self._pending: list[Answered] = []
-        self._lock = threading.Lock()  # of the answers
-        self._writing = threading.Lock()  # of the blob
-        self._wake = threading.Event()
-        self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._renewal_seconds = renewal
+        self._claim: Claim | None = None
+        self._journal: Journal | None = None
+        self._writer: Writer | None = None
+        self._answers = Answers(upload.name)
+
+    @property
+    def claimed(self) -> bool:
+        """Tell whether this worker has the claim, as far as it knows."""
+        return self._claim is not None and not self._claim.lost
+
+    @property
+    def attempts(self) -> int:
+        """Return the number of attempts, as it was last read or written."""
+        return self._journal.attempts if self._journal else 0
 
     def claim(self) -> None:
-        """Claim the upload, and read how many attempts there were.
+        """Claim the upload, and renew the claim until `release` or `delete`.
 
-        Raises Claimed if another worker has it.
+        Raises Claimed if another worker is at work on it.
         """
-        self._is_empty = self._create()
-        self._claim.acquire()
-        if not self._is_empty:
-            properties = self._blob.get_blob_properties()
-            self.attempts = _attempts(properties.metadata)
-            self._is_empty = properties.size == 0  # its creator died, or was slower
-        self.claimed = True
-        self._thread = threading.Thread(target=self._keep, name="progress", daemon=True)
-        self._thread.start()
+        if self.claimed:
+            return
+        name = self._upload.name
+        blob = self._container.get_blob_client(progress_name(name, self._upload.etag))
+        claim = Claim(blob, name, self._lease_seconds)
+        journal = Journal(self._container, blob, claim)
+        journal.open()
+        self._claim, self._journal = claim, journal
+        self._writer = Writer(journal, claim, self._answers, name)
+        claim.start_renewing(self._tell_lost, self._renewal_seconds)
 
     def begin(self, fingerprint: str) -> None:
-        """Read the answers of earlier workers, and write down those of this one from now on.
+        """Read the answers of earlier workers, and write those that were added before. From now on, `add` writes.
 
-        Answers to requests with another fingerprint are deleted.
+        Answers with another fingerprint are removed. Raises ClaimLost if another worker has the claim.
         """
-        with self._writing:
-            if self._fingerprint == fingerprint:
-                return
-            if self._is_empty or not self._read(fingerprint):
-                self._start_over(fingerprint)
-            self._fingerprint = fingerprint
-            self._write_pending()
+        self._held().begin(header_line(self._upload.name, self._upload.etag, fingerprint))
 
     def find(self, start: int, end: int, crc: int, channel: int = 0) -> Answered | None:
-        """Return the answer to these samples, if it is known."""
-        return self._known.get((channel, start, end, crc))
+        """Return the answer to this request, if there is one."""
+        return self._answers.find((start, end, crc, channel))
 
     def add(self, answered: Answered) -> None:
-        """Keep an answer. It is written down by another thread, if the progress has begun."""
-        with self._lock:
-            self._known[key_of(answered)] = answered
-            self._pending.append(answered)
-        self._wake.set()
+        """Remember the answer. If the progress is begun, a thread writes it soon. Makes no request itself."""
+        self._answers.add(answered)
 
     def set_attempts(self, count: int) -> None:
-        """Write down how many attempts there were since the last answer."""
-        with self._writing:
-            self._set_attempts(count)
+        """Store the number of attempts. The next new answer resets it to 0. Raises ClaimLost as `confirm` does."""
+        self._held().set_attempts(count)
 
     def confirm(self) -> None:
-        """Write down all answers, and make sure that no other worker has the upload.
+        """Make sure that the claim holds for another minute. Does nothing without a claim.
 
-        Raises ClaimLost if one has, or if the progress is gone.
+        Writes what is pending too. If only that fails, it stays pending. Raises ClaimLost if another worker has the
+        claim, or if the blob is gone.
         """
-        with self._writing:
-            self._write_pending()
-            self._claim.renew()
+        if self._claim is None:
+            return
+        try:
+            self._held().flush()
+        except AzureError as error:
+            log.warning("%r: its progress could not be written (%s)", self._upload.name, reason(error))
+        self._claim.keep()
 
     def release(self) -> None:
-        """Write down all answers as far as possible, and let others claim the upload. The progress stays."""
-        if self._stop():
-            with self._writing, suppress(AzureError, ClaimLost):
-                self._write_pending()
-                self._claim.release()
+        """Write what is pending, and give the claim back. The blob stays. A lost claim is no error.
+
+        Tries several times to write. If storage goes on failing, its error is raised after the claim is given back.
+        """
+        if (claim := self._claim) is None:
+            return
+        try:
+            retry_writing(self._held().flush, self._clock, self._upload.name)
+        except ClaimLost as error:
+            log.info("%s", error)
+        finally:
+            self._end()
+            claim.give_back()
 
     def delete(self) -> None:
-        """Delete the progress, if it is still this worker's."""
-        if self._stop():
-            with self._writing, suppress(AzureError):
-                self._blob.delete_blob(**self._claim.condition)
-
-    def _stop(self) -> bool:
-        """Stop the thread. Return True if the claim has to be given up."""
-        was_claimed, self.claimed, self._stopped = self.claimed, False, True
-        self._wake.set()
-        if self._thread and self._thread is not threading.current_thread():
-            self._thread.join()
-        return was_claimed
-
-    def _keep(self) -> None:
-        """Renew the claim and write answers down, until it is given up."""
-        while not self._stopped:
-            arrived = self._wake.wait(self._lease_seconds / 3)
-            self._wake.clear()
-            try:
-                with self._writing:
-                    if arrived:
-                        self._write_pending()
-                    else:
-                        self._claim.renew()
-            except ClaimLost:
-                if not self._stopped and self.on_lost:
-                    self.on_lost()
-                return
-            except AzureError as error:  # the claim holds for a while, and answers stay pending
-                log.warning("%r: progress could not be written (%s)", self._upload.name, type(error).__name__)
-
-    def _create(self) -> bool:
-        """Create the blob and return True, or return False if there is one."""
+        """Delete the blob and the claim with it. Never raises: what remains does no harm, and ends by itself."""
+        claim, journal = self._claim, self._journal
+        if claim is None or journal is None:
+            return
+        claim.stop_renewing()
+        self._end()
         try:
-            self._blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-        except ResourceNotFoundError:  # there is no container yet
-            with suppress(ResourceExistsError):
-                self._container.create_container()
-            return self._create()
-        except ResourceExistsError:
-            return False
-        return True
+            journal.delete()
+        except ClaimLost as error:
+            log.info("%s", error)
+        except AzureError as error:
+            log.warning("%r: its progress could not be deleted (%s)", self._upload.name, reason(error))
+            claim.give_back()
 
-    def _read(self, fingerprint: str) -> bool:
-        """Read the answers and return True, or return False if they are to other requests."""
-        download = self._blob.download_blob(0, MAX_BLOB_BYTES, decompress=False)
-        head, *lines = bytes(download.readall()).split(b"\n")
-        if decode_head(head) != self._head(fingerprint):
-            return False
-        for line in lines:
-            if answered := decode_answer(line):
-                self._known.setdefault(key_of(answered), answered)
-        return True
+    def _held(self) -> Writer:
+        if self._writer is None:
+            raise ClaimLost(f"{self._upload.name!r} is not claimed")
+        return self._writer
 
-    def _start_over(self, fingerprint: str) -> None:
-        metadata = {"attempts": str(self.attempts)}
-        if not self._is_empty:
-            self._locked(lambda: self._blob.create_append_blob(metadata=metadata, **self._claim.condition))
-        self._is_empty = False
-        self._append(encode_head(self._head(fingerprint)))
+    def _end(self) -> None:
+        """Write nothing from now on."""
+        if self._writer:
+            self._writer.end()
+        self._claim = self._writer = None
 
-    def _head(self, fingerprint: str) -> dict[str, str]:
-        return {"name": self._upload.name, "etag": self._upload.etag, "fingerprint": fingerprint}
-
-    def _write_pending(self) -> None:
-        """Append the answers that are not written yet. They stay pending if that fails."""
-        while self._fingerprint is not None:
-            with self._lock:
-                batch = self._pending[:]
-            content, count = b"", 0
-            for answered in batch:
-                if count and len(content) > BATCH_BYTES:
-                    break
-                content, count = content + encode_answer(answered), count + 1
-            if not count:
-                return
-            self._append(content)
-            with self._lock:
-                del self._pending[:count]
-            if self.attempts:
-                self._set_attempts(0)
-
-    def _append(self, content: bytes) -> None:
-        self._locked(lambda: self._blob.append_block(content, **self._claim.condition))
-
-    def _set_attempts(self, count: int) -> None:
-        metadata = {"attempts": str(count)}
-        self._locked(lambda: self._blob.set_blob_metadata(metadata, **self._claim.condition))
-        self.attempts = count
-
-    def _locked(self, write: Callable[[], object]) -> None:
-        """Write under the claim. If it has ended, claim the blob again.
-
-        Raises ClaimLost if another worker has it.
-        """
-        try:
-            write()
-        except HttpResponseError as error:
-            self._claim.restore(error)
-            write()
-
-
-def _attempts(metadata: dict[str, str] | None) -> int:
-    value = {key.casefold(): value for key, value in (metadata or {}).items()}.get("attempts", "")
-    return min(int(value), MAX_ATTEMPTS) if value.isascii() and value.isdecimal() and len(value) < 9 else 0
+    def _tell_lost(self) -> None:
+        self._answers.wake()
+        if self.on_lost:
+            self.on_lost()

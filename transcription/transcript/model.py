@@ -95,22 +95,6 @@ class Source:
     format: str | None = None
 
 
-@dataclass(frozen=True)
-class Answered:
-    """One request that the service has answered.
-
-    The audio is the samples from `start` to `end` of a channel, and `crc` their CRC-32. `connection_ids` are those of
-    all its tries; the last one was answered. `body` is the service's JSON.
-    """
-
-    start: int
-    end: int
-    crc: int
-    connection_ids: tuple[str, ...]
-    body: bytes
-    channel: int = 0
-
-
 @dataclass
 class Usage:
     """The requests that one recording took, counted by all threads that work on it.
