@@ -14,7 +14,7 @@ from tests.support.app import App
 from tests.support.sound import murmur, wav
 from transcription.errors import StorageFailed
 from transcription.recovery.requeue import CLAIMED_WAIT, LONGEST_WAIT, UNWRITTEN_WAITS
-from transcription.storage.progress import MAX_ATTEMPTS, progress_name
+from transcription.storage.progress import ATTEMPT_WAITS, MAX_ATTEMPTS, Progress, progress_name
 from transcription.storage.transcripts import Transcripts
 
 PAUSE = bytes(2 * 32_000)
@@ -78,13 +78,11 @@ def test_a_recording_that_had_no_turn_goes_to_the_queue_without_a_document(app: 
     app.upload("a.wav", SHORT)
     app.upload("b.wav", LONG)
     the_job = app.job(MAX_PROCESSING_MINUTES="1", **ONE)
-    held = threading.Event()
     app.endpoint.faults.append(Fault.slow(0.5))
-    first = threading.Thread(target=lambda: (the_job.run(app.audio.container_name, "b.wav"), held.set()))
+    first = threading.Thread(target=the_job.run, args=(app.audio.container_name, "b.wav"))
     first.start()
     while not app.requests:
         threading.Event().wait(0.005)
-    app.clock.sleep(0)
     app.endpoint.faults.extend([BUSY] * 50)
     the_job.run(app.audio.container_name, "a.wav")
     first.join(30)
@@ -185,6 +183,23 @@ def test_two_events_of_a_long_recording_pay_once(app: App) -> None:
     for _ in range(len(app.queue.sent)):
         app.again()
     assert app.requests == 6
+
+
+def test_an_event_that_claims_a_recording_just_after_its_end_pays_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked for the document before the other worker wrote it, and claims after that worker has finished."""
+    app.upload("a.wav", LONG)
+    claim = Progress.claim
+
+    def late_claim(progress: Progress) -> None:
+        monkeypatch.setattr(Progress, "claim", claim)
+        app.run("a.wav")
+        claim(progress)
+
+    monkeypatch.setattr(Progress, "claim", late_claim)
+    app.run("a.wav")
+    assert (app.document("a.wav")["status"], app.requests, app.progress()) == ("Succeeded", 6, [])
 
 
 @pytest.mark.parametrize(("content", "requests"), [(SHORT, 1), (LONG, 6)], ids=["short", "long"])

@@ -22,12 +22,23 @@ from azure.core.pipeline.transport import HttpTransport
 from azure.core.rest import HttpRequest
 
 from tests.support.app import App
+from tests.support.clock import FakeClock
+from tests.support.refusing_storage import StorageError
 from tests.support.secrets import ENCODINGS, shown_run
 from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
 from transcription.settings.secrets import NOT_SHOWN, Secrets
-from transcription.storage.account import QUOTED, READ_TRIES, connect, reason, without_addresses
+from transcription.storage.account import (
+    QUOTED,
+    QUOTED_PATH,
+    READ_TRIES,
+    WRITE_WAITS,
+    connect,
+    reason,
+    retry_writing,
+    without_addresses,
+)
 from transcription.storage.uploads import UploadProperties, Uploads
 
 NOBODY_THERE = "BlobEndpoint=http://127.0.0.1:9/a;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
@@ -153,8 +164,9 @@ def test_the_authorization_of_a_request_is_not_shown(scheme: str) -> None:
     assert reason(error).startswith(NOT_SHOWN)
 
 
-def failed(message: str, url: str = "https://acc.blob.core.windows.net/") -> HttpResponseError:
-    error = HttpResponseError(message)
+def failed(message: str, url: str = "https://acc.blob.core.windows.net/", code: str | None = None) -> StorageError:
+    error = StorageError(message)
+    error.error_code = code
     error.response = SimpleNamespace(request=HttpRequest("GET", url))
     error.status_code = 403
     return error
@@ -175,6 +187,47 @@ def test_a_long_line_is_cut_off_before_it_is_searched() -> None:
 def test_a_signature_at_the_end_of_what_is_shown_is_not_shown() -> None:
     url = f"https://acc.blob.core.windows.net/?sig={quote(SIGNATURE, safe='')}"
     assert reason(failed("-" * (QUOTED - 10) + SIGNATURE, url)).startswith(NOT_SHOWN)
+
+
+def test_the_advice_about_a_refusal_names_a_blob_by_its_path_without_the_sas() -> None:
+    url = f"https://acc.blob.core.windows.net/audio/a%20b.wav{'c' * QUOTED_PATH}?sig={quote(SIGNATURE, safe='')}"
+    path = f"/audio/a b.wav{'c' * QUOTED_PATH}"[:QUOTED_PATH]
+    assert reason(failed("No lease", url, "LeaseIdMissing")).startswith(
+        f"No lease (403 LeaseIdMissing) at '{path}'. Someone holds a lease"
+    )
+
+
+def test_the_path_of_a_refused_request_is_not_shown_if_it_repeats_the_signature() -> None:
+    signature = quote(SIGNATURE, safe="")
+    url = f"https://acc.blob.core.windows.net/audio/{signature}?sig={signature}"
+    assert f" at {NOT_SHOWN!r}." in reason(failed("No lease", url, "LeaseIdMissing"))
+
+
+@pytest.mark.parametrize(
+    ("code", "waits"),
+    [
+        (None, WRITE_WAITS),
+        ("ServerBusy", WRITE_WAITS),
+        ("ContainerBeingDeleted", WRITE_WAITS),
+        ("LeaseIdMissing", ()),
+        ("BlobImmutableDueToPolicy", ()),
+        ("AuthorizationPermissionMismatch", ()),
+    ],
+)
+def test_a_write_is_repeated_unless_the_refusal_lasts_until_a_person_acts(
+    clock: FakeClock, code: str | None, waits: tuple[float, ...]
+) -> None:
+    tries: list[StorageError] = []
+
+    def write() -> None:
+        tries.append(failed("no", code=code))
+        raise tries[-1]
+
+    with pytest.raises(StorageError) as raised:
+        retry_writing(write, clock, "a.wav")
+    assert clock.slept == list(waits)
+    assert len(tries) == len(waits) + 1
+    assert raised.value is tries[-1]
 
 
 def test_an_error_without_a_code_names_none() -> None:

@@ -9,16 +9,21 @@ from typing import Any
 
 import pysubs2
 import pytest
-from azure.storage.blob import BlobClient, ContainerClient, ContentSettings
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobClient, ContainerClient, ContainerSasPermissions, ContentSettings
 
 from local.speech import Fault
 from tests.support.app import App
+from tests.support.refusing_storage import CREATION, limited, refusing_storage, shared_key
+from tests.support.settings import app_settings
 from tests.support.sound import murmur, wav
+from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
-from transcription.storage.account import read_stored
+from transcription.storage.account import connect, read_stored
 from transcription.storage.names import output_name
-from transcription.storage.transcripts import StoredDocument, Transcripts
-from transcription.storage.uploads import UploadProperties
+from transcription.storage.refusals import code_of
+from transcription.storage.transcripts import MAX_WRITES, StoredDocument, Transcripts
+from transcription.storage.uploads import UploadProperties, Uploads
 
 RECORDING = wav(murmur(2.0))
 ALL = "json,vtt,srt,txt"
@@ -280,8 +285,6 @@ def test_a_document_is_read_as_it_is_stored_whatever_its_label_of_compression(
     )
     stored = transcripts.find("a")
     assert (stored.final, stored.source_etag) == (True, "1")
-    transcripts.reassign("a", stored, "2")
-    assert transcripts.find("a").source_etag == "2"
 
 
 THIS = UploadProperties("a.wav", "1", 2, {})
@@ -303,12 +306,26 @@ def with_gap(seconds: float, **fields: object) -> dict[str, object]:
         (replace(PARTIAL_DOCUMENT, source_etag="0"), with_gap(6.0, error={}), False),
         (replace(PARTIAL_DOCUMENT, partial=False), with_gap(6.0, error={}), False),
     ],
-    ids=["failure", "fewer words", "as many words", "more words", "all words", "old content", "failure before"],
+    ids=[
+        "failure",
+        "fewer words",
+        "as many words",
+        "more words",
+        "all words",
+        "old content",
+        "failure before",
+    ],
 )
 def test_a_partial_document_is_kept_if_another_try_lost_more_of_the_same_content(
     stored: StoredDocument, new: dict[str, object], kept: bool
 ) -> None:
     assert stored.is_preferable(new, {}, THIS) is kept
+
+
+def test_a_final_partial_document_without_captions_is_kept_if_the_new_one_is_not_final() -> None:
+    stored = replace(PARTIAL_DOCUMENT, final=True, missing=math.inf)
+    assert stored.is_preferable(with_gap(4.0, error={}), {"vtt": "new"}, THIS)
+    assert not stored.is_preferable(with_gap(4.0), {"vtt": "new"}, THIS)
 
 
 @pytest.mark.parametrize(
@@ -326,6 +343,62 @@ def test_a_document_is_final_if_another_try_would_change_nothing(
     document = with_gap(1.0, status=status, **({"error": error} if error else {}))
     app.transcripts.upload_blob("a.json", json.dumps(document), metadata={"status": status})
     assert transcripts.find("a").final is final
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "try_again"),
+    [
+        ("Succeeded", None, "false"),
+        ("NoSpeech", None, "false"),
+        ("Partial", None, "false"),
+        ("Partial", {"tryAgain": True}, "true"),
+        ("Failed", {"tryAgain": True}, "true"),
+        ("Failed", {"tryAgain": False}, "false"),
+    ],
+)
+def test_the_metadata_of_a_document_tell_a_listing_whether_it_is_final(
+    app: App, transcripts: Transcripts, status: str, error: dict[str, bool] | None, try_again: str
+) -> None:
+    document = with_gap(1.0, status=status, source={"etag": "1"}, **({"error": error} if error else {}))
+    assert transcripts.write("a", document, {}, StoredDocument(None))
+    (listed,) = app.transcripts.list_blobs(include=["metadata"])
+    assert listed.metadata == {"status": status, "source_etag": "1", "try_again": try_again}
+    assert StoredDocument.of(listed).final is (try_again == "false")
+    assert transcripts.find("a").final is (try_again == "false")
+
+
+@pytest.mark.parametrize("status", ["Succeeded", "NoSpeech", "Partial"])
+def test_a_transcript_whose_metadata_call_it_final_is_not_read(
+    app: App, transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    app.transcripts.upload_blob("a.json", b"{}", metadata={"status": status, "Try_Again": "false"})
+
+    def read(*_: object) -> bytes:
+        raise AssertionError("a needless request")
+
+    monkeypatch.setattr("transcription.storage.transcripts.read_stored", read)
+    assert transcripts.find("a").final
+
+
+@pytest.mark.parametrize(("code", "abandoned"), [("Abandoned", True), ("Exhausted", False), (["Abandoned"], False)])
+@pytest.mark.parametrize("try_again", ["true", "false", None])
+def test_a_lookup_tells_whether_the_upload_was_abandoned(
+    app: App, transcripts: Transcripts, code: object, abandoned: bool, try_again: str | None
+) -> None:
+    document = {"status": "Failed", "error": {"code": code, "tryAgain": try_again != "false"}, "gaps": []}
+    metadata = {"status": "Failed"} | ({"try_again": try_again} if try_again else {})
+    app.transcripts.upload_blob("a.json", json.dumps(document), metadata=metadata)
+    stored = transcripts.find("a")
+    assert (stored.abandoned, stored.final) == (abandoned, try_again == "false")
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{", b"[1]"])
+def test_a_failure_whose_metadata_call_it_final_is_final_whatever_its_body(
+    app: App, transcripts: Transcripts, body: bytes
+) -> None:
+    app.transcripts.upload_blob("a.json", body, metadata={"status": "Failed", "try_again": "false"})
+    stored = transcripts.find("a")
+    assert (stored.final, stored.abandoned) == (True, False)
 
 
 def test_a_failure_that_is_too_long_to_be_read_is_not_final(
@@ -369,3 +442,66 @@ def test_looking_up_captions_lists_no_blobs_of_other_uploads(
     monkeypatch.setattr(ContainerClient, "list_blobs", recorded)
     assert transcripts.with_captions(StoredDocument(None), "a").captions.keys() == {"vtt"}
     assert listed == ["a.json", "a.vtt"]
+
+
+WORDS = {"status": "Succeeded", "source": {"etag": "0x1"}}
+
+
+def test_a_document_under_a_lease_is_refused_and_written_after_it(app: App, transcripts: Transcripts) -> None:
+    assert transcripts.write("a", WORDS, {}, StoredDocument(None))
+    lease = app.transcripts.get_blob_client("a.json").acquire_lease()
+    with pytest.raises(HttpResponseError) as refused:
+        transcripts.write("a", WORDS, {"vtt": "new"}, transcripts.find("a"))
+    assert code_of(refused.value) == "LeaseIdMissing"
+    assert app.documents() == ["a.json"], "no captions next to a document that they do not belong to"
+    lease.release()
+    assert transcripts.write("a", WORDS, {"vtt": "new"}, transcripts.find("a"))
+    assert app.documents() == ["a.json", "a.vtt"]
+
+
+def test_older_captions_with_snapshots_are_refused_and_removed_after_them(app: App, transcripts: Transcripts) -> None:
+    assert transcripts.write("a", WORDS, {"vtt": "old"}, StoredDocument(None))
+    captions = app.transcripts.get_blob_client("a.vtt")
+    captions.create_snapshot()
+    stored = transcripts.with_captions(transcripts.find("a"), "a")
+    with pytest.raises(HttpResponseError) as refused:
+        transcripts.write("a", WORDS, {}, stored)
+    assert code_of(refused.value) == "SnapshotsPresent"
+    captions.delete_blob(delete_snapshots="only")
+    assert transcripts.write("a", WORDS, {}, stored)
+    assert app.documents() == ["a.json"]
+
+
+def test_an_app_without_the_permission_to_write_learns_that(app: App) -> None:
+    permission = ContainerSasPermissions(read=True, list=True)
+    settings = StorageSettings.read(app.environ | {"AudioStorage": limited(app, app.transcripts, permission)})
+    with pytest.raises(HttpResponseError) as refused:
+        Transcripts(connect(settings), settings).write("a", WORDS, {}, StoredDocument(None))
+    assert code_of(refused.value) == "AuthorizationPermissionMismatch"
+
+
+def test_a_transcript_container_that_is_being_deleted_is_no_lost_race() -> None:
+    with refusing_storage({"PUT": (404, "ContainerNotFound"), CREATION: (409, "ContainerBeingDeleted")}) as url:
+        settings = StorageSettings.read(app_settings(AudioStorage=shared_key(url)))
+        with pytest.raises(HttpResponseError) as refused:
+            Transcripts(connect(settings), settings).write("a", WORDS, {}, StoredDocument(None))
+    assert code_of(refused.value) == "ContainerBeingDeleted"
+
+
+def test_losing_the_race_for_the_document_every_time_does_not_start_the_transcription_again(
+    app: App, transcripts: Transcripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.upload("a.wav", RECORDING)
+    uploads = Uploads(app.service, StorageSettings.read(app.environ))
+    write = transcripts.write
+    lost: list[bool] = []
+
+    def overtaken(*args: Any) -> bool:
+        app.transcripts.upload_blob("a.wav.json", b"{}", overwrite=True)
+        lost.append(write(*args))
+        return lost[-1]
+
+    monkeypatch.setattr(transcripts, "write", overtaken)
+    with pytest.raises(StorageFailed, match="10 times in a row"):
+        transcripts.publish(uploads, uploads.find("a.wav"), WORDS, {}, StoredDocument(None), lambda _: False)
+    assert lost == [False] * MAX_WRITES

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 from urllib.request import getproxies
 
 from azure.core import MatchConditions
@@ -25,6 +25,7 @@ from transcription.clock import Clock
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
 from transcription.settings.secrets import Secrets
+from transcription.storage.refusals import advice, code_of, is_lasting
 
 T = TypeVar("T")
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 BLOCK_BYTES = 2 << 20  # bytes of one read; the SDK's own first read is 32 MiB
 READ_TRIES = 3  # of one read whose TLS connection breaks; immediate, because each opens a new connection
 QUOTED = 300  # characters of an error's line that a message repeats; four times as many are searched for secrets
+QUOTED_PATH = 200  # characters of the path of a refused request that a message repeats
 WRITE_WAITS = (2.0, 10.0, 30.0)  # seconds between writes of one output, on top of the SDK's own retries
 CACHED_CLIENTS = 64  # clients for single blobs; more than a process works on at once
 
@@ -78,7 +80,7 @@ def without_addresses() -> Iterator[None]:
 
 
 def reason(error: AzureError) -> str:
-    """Return the error's first line, and storage's own code: a refused HEAD has no words.
+    """Return the error's first line, storage's own code, and advice if there is any. A refused HEAD has no words.
 
     The line has no queries. It is not shown if it repeats the SAS, the signature or the token of the request. Without a
     request, nobody can tell what was secret: then the line is the type of the error.
@@ -89,14 +91,10 @@ def reason(error: AzureError) -> str:
     first = _secrets_of(request).quotable(line)[:QUOTED] if request is not None else type(inner or error).__name__
     if not isinstance(error, HttpResponseError):
         return first
-    code = error_code(error)
-    return f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
-
-
-def error_code(error: AzureError) -> str:
-    """Return storage's own code, such as LeaseAlreadyPresent, or an empty string if there is none."""
-    code = getattr(error, "error_code", None)  # set by azure.storage, as an enum if it knows the code
-    return str(getattr(code, "value", code) or "")
+    code = code_of(error)
+    line = f"{first} ({error.status_code}{f' {code}' if _CODE.fullmatch(code) else ''})"
+    remedy = advice(error)
+    return f"{line} at {_path_of(request)!r}. {remedy}" if remedy else line
 
 
 def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: int | None = None) -> bytes:
@@ -116,6 +114,12 @@ def read_stored(blob: BlobClient, etag: str, offset: int | None = None, length: 
                 raise ServiceResponseError(str(error), error=error) from error
 
 
+def _path_of(request: Any) -> str:
+    """Return the container and blob of a request, without the query, which may contain a SAS."""
+    path = unquote(urlsplit(getattr(request, "url", None) or "").path)
+    return _secrets_of(request).quotable(path)[:QUOTED_PATH]
+
+
 def _secrets_of(request: Any) -> Secrets:
     """Return the secrets of the SDK's request, or of requests' own."""
     query = parse_qsl(urlsplit(getattr(request, "url", None) or "").query)
@@ -125,11 +129,16 @@ def _secrets_of(request: Any) -> Secrets:
 
 
 def retry_writing(write: Callable[[], T], clock: Clock, name: str) -> T:
-    """Return the result of `write`. While storage fails, call it again after each of WRITE_WAITS."""
+    """Return the result of `write`. While storage fails, call it again after each of WRITE_WAITS.
+
+    A refusal that lasts until a person acts is raised at once.
+    """
     for seconds in WRITE_WAITS:
         try:
             return write()
         except AzureError as error:
+            if is_lasting(error):
+                raise
             log.warning("%r: storage failed (%s), retrying in %.0f s", name, type(error).__name__, seconds)
             clock.sleep(seconds, threading.Event())
     return write()

@@ -88,7 +88,7 @@ class Backlog:
     def strike_finished(self, documents: Iterable[BlobProperties], *, keep_failed: bool = False) -> None:
         """Strike out the uploads with a finished document. With `keep_failed`, a failure does not count.
 
-        A failure that may be tried again was just tried, so the next try is due after the first wait.
+        Otherwise, a failure that may be tried again is due after the first wait.
         """
 
         def strike(blob: BlobProperties) -> None:
@@ -96,7 +96,7 @@ class Backlog:
             key = (blob.name, stored.source_etag)
             if stored.final and not (keep_failed and (blob.metadata or {}).get("status") == FAILED):
                 self._rows.execute("DELETE FROM uploads WHERE output = ? AND etag = ?", key)
-            else:
+            elif not keep_failed:
                 due = blob.last_modified.timestamp() + wait_after_attempts(0)
                 self._rows.execute("UPDATE uploads SET due = ? WHERE output = ? AND etag = ?", (due, *key))
 

@@ -11,6 +11,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobLeaseClient
 
 from transcription.errors import Claimed, ClaimLost
+from transcription.storage.refusals import code_of
 
 LEASE_SECONDS = 60  # storage allows 15 to 60; a shorter one ends while a busy process renews it
 
@@ -52,7 +53,7 @@ class Claim:
         try:
             self._lease.acquire(self._seconds)
         except HttpResponseError as error:
-            if _code(error) in _TAKEN:
+            if code_of(error) in _TAKEN:
                 raise Claimed("another worker is at work on the upload") from None
             raise
 
@@ -73,7 +74,7 @@ class Claim:
         """
         if isinstance(error, ResourceNotFoundError):
             raise ClaimLost("another worker has finished the upload") from None
-        if _code(error) not in _ENDED:
+        if code_of(error) not in _ENDED:
             raise error
         try:
             self.acquire()
@@ -85,8 +86,3 @@ class Claim:
     def release(self) -> None:
         """Let others claim the blob."""
         self._lease.release()
-
-
-def _code(error: HttpResponseError) -> str:
-    code = getattr(error, "error_code", None)  # an enum if the SDK knows the code
-    return str(getattr(code, "value", code) or "")

@@ -9,7 +9,7 @@ and however often the upload is replaced.
 One thing breaks this: a worker that dies or loses storage after writing captions and before writing the document. The
 next writer of the same name cleans up, and the host redelivers the upload while there is work left.
 
-The SDK's errors pass through unless a method says otherwise: they mean that storage is down.
+The SDK's errors pass through unless a method says otherwise: they mean that storage is down or refuses access.
 """
 
 import json
@@ -18,20 +18,22 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, BlobServiceClient, ContentSettings
 
-from transcription.errors import UploadReplaced
+from transcription.errors import Abandoned, StorageFailed, UploadReplaced
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import CACHED_CLIENTS, only_if_unchanged, read_stored
 from transcription.storage.names import output_name
-from transcription.storage.uploads import UploadProperties, Uploads
+from transcription.storage.refusals import ignored_if_race_lost, is_lasting, is_lost_race
+from transcription.storage.uploads import UploadProperties, Uploads, metadata_of
 from transcription.transcript.document import missing_seconds
 from transcription.transcript.model import FAILED, NO_SPEECH, PARTIAL, Json
 
 MAX_DOCUMENT_BYTES = 16 << 20  # bytes; longer documents are not read; two hours of words take some MB
-MAX_WRITES = 10  # of one document; if others win the race each time, the host's own retries take over
+MAX_WRITES = 10  # of one document, while others win the race each time
 DOCUMENT_TYPE = "application/json; charset=utf-8"
 CAPTION_TYPES = {
     "vtt": "text/vtt; charset=utf-8",
@@ -48,6 +50,7 @@ class StoredDocument:
     source_etag: the ETag of the content that was transcribed.
     final: another try would change nothing.
     partial: it has only some of the words, and lacks `missing` seconds of speech.
+    abandoned: its error is `Abandoned`; False unless the document was looked up.
     captions: the captions next to it, kind → ETag; empty unless they were looked up.
     """
 
@@ -56,14 +59,19 @@ class StoredDocument:
     final: bool = False
     partial: bool = False
     missing: float = math.inf
+    abandoned: bool = False
     captions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, blob: BlobProperties) -> "StoredDocument":
-        """Read the blob's properties. They do not show whether a failure is final, so none counts as final."""
-        metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
+        """Read the blob's properties.
+
+        Older documents have no `try_again`. Their failures and gaps do not count as final.
+        """
+        metadata = metadata_of(blob)
         status = metadata.get("status")
-        final = status not in (FAILED, PARTIAL)
+        try_again = metadata.get("try_again")
+        final = try_again == "false" if try_again in ("true", "false") else status not in (FAILED, PARTIAL)
         return cls(blob.etag, metadata.get("source_etag"), final, partial=status == PARTIAL)
 
     def finishes(self, upload: UploadProperties) -> bool:
@@ -79,7 +87,9 @@ class StoredDocument:
         """Tell whether this document has words of the same content that the new `document` lacks."""
         if not self.partial or self.source_etag != upload.etag:
             return False
-        return document["status"] == FAILED or ("error" in document and missing_seconds(document) > self.missing)
+        if document["status"] == FAILED:
+            return True
+        return "error" in document and (self.final or missing_seconds(document) > self.missing)
 
 
 class Transcripts:
@@ -90,18 +100,21 @@ class Transcripts:
         self._blob = lru_cache(CACHED_CLIENTS)(self._container.get_blob_client)
 
     def find(self, name: str) -> StoredDocument:
-        """Return the current document of an upload. A document that cannot be read is not final."""
+        """Return the current document of an upload.
+
+        The body tells what the metadata do not: whether an older document is final, how many words a transcript lacks,
+        and who gave up on the upload.
+        """
         document = self._blob(output_name(name))
         try:
             properties = document.get_blob_properties()
             stored = StoredDocument.of(properties)
-            if not stored.final and properties.size <= MAX_DOCUMENT_BYTES:
-                content = read_stored(document, properties.etag)
-                stored = replace(stored, final=not _wants_another_try(content), missing=_missing(content))
+            has_more = not stored.final or metadata_of(properties).get("status") == FAILED
+            if has_more and properties.size <= MAX_DOCUMENT_BYTES:
+                with ignored_if_race_lost():  # it was just rewritten; a write that relies on the old one will fail
+                    stored = _with_body(stored, read_stored(document, properties.etag))
         except ResourceNotFoundError:
             return StoredDocument(None)
-        except ResourceModifiedError:
-            pass  # it was just rewritten; a write that relies on the old one will fail
         return stored
 
     def with_captions(self, stored: StoredDocument, name: str) -> StoredDocument:
@@ -126,6 +139,7 @@ class Transcripts:
 
         `existing` was looked up before the work began, without captions.
         Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
+        Raises StorageFailed if other workers were first each time.
         """
         # The usual case, a first transcript, does not look up older captions. If there are any, the write fails.
         if existing.etag or document["status"] in (FAILED, NO_SPEECH):
@@ -138,13 +152,14 @@ class Transcripts:
             if self.write(upload.name, document, captions, existing):
                 return True
             existing = self.with_captions(self.find(upload.name), upload.name)
-        raise UploadReplaced(f"Others wrote the document of {upload.name!r} first, {MAX_WRITES} times in a row")
+        raise StorageFailed(f"Others wrote the document of {upload.name!r} first, {MAX_WRITES} times in a row")
 
     def write(self, name: str, document: Json, captions: Mapping[str, str], existing: StoredDocument) -> bool:
         """Write the captions (kind → text), then the document, and return True.
 
         Removes captions of `existing` that are no longer wanted.
-        Returns False if another document was written after `existing` was looked up.
+        Returns False if another document was written after `existing` was looked up. Raises the SDK's error if storage
+        refuses a write for another reason.
         """
         written: dict[str, str] = {}
         try:
@@ -154,38 +169,30 @@ class Transcripts:
                 blob = output_name(name, kind)
                 written[blob] = self._put(blob, text, CAPTION_TYPES[kind], {}, existing.captions.get(kind))
             self._put_document(name, document, existing.etag)
-        except (ResourceExistsError, ResourceModifiedError):
-            for blob, etag in written.items():
-                with suppress(ResourceModifiedError):  # another worker has replaced it
-                    self._remove(blob, etag)
-            return False
         except ResourceNotFoundError:  # the container does not exist yet
-            with suppress(ResourceExistsError):
+            with ignored_if_race_lost():
                 self._container.create_container()
             return False
+        except HttpResponseError as error:
+            if is_lost_race(error) or is_lasting(error):  # so the document was not written
+                for blob, etag in written.items():
+                    with ignored_if_race_lost():  # another worker has replaced it
+                        self._remove(blob, etag)
+            if not is_lost_race(error):
+                raise
+            return False
         return True
-
-    def reassign(self, name: str, stored: StoredDocument, etag: str) -> None:
-        """Change the document's source ETag, because its upload got a new one with the same content.
-
-        Otherwise a later failure would remove its words. Does nothing if the document was replaced or cannot be read.
-        """
-        try:
-            document = json.loads(read_stored(self._blob(output_name(name)), str(stored.etag)))
-            document["source"]["etag"] = etag
-            self._put_document(name, document, stored.etag)
-        except (ResourceModifiedError, ResourceNotFoundError, ValueError, KeyError, TypeError, RecursionError):
-            pass
 
     def _put_document(self, name: str, document: Json, replacing: str | None) -> None:
         body = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
         metadata = {"status": document["status"], "source_etag": document["source"]["etag"]}
+        metadata["try_again"] = "true" if document.get("error", {}).get("tryAgain") else "false"
         self._put(output_name(name), body, DOCUMENT_TYPE, metadata, replacing)
 
     def _put(self, blob: str, text: str, content_type: str, metadata: dict[str, str], replacing: str | None) -> str:
         """Write the blob and return its new ETag.
 
-        Raises ResourceExistsError or ResourceModifiedError if the current blob does not have the ETag `replacing`.
+        Raises HttpResponseError, for a lost race, if the current blob does not have the ETag `replacing`.
         """
         written = self._blob(blob).upload_blob(
             text.encode(errors="replace"),  # an answer may hold half a surrogate pair, which is not UTF-8
@@ -199,28 +206,44 @@ class Transcripts:
     def _remove(self, blob: str, etag: str) -> None:
         """Delete the blob if it exists.
 
-        Raises ResourceModifiedError if it no longer has that ETag.
+        Raises HttpResponseError, for a lost race, if it no longer has that ETag.
         """
         with suppress(ResourceNotFoundError):
             self._container.delete_blob(blob, **only_if_unchanged(etag))
 
 
-def _wants_another_try(document: bytes) -> bool:
-    """Tell whether another try could change the document. It could if the document cannot be read.
+def _with_body(stored: StoredDocument, body: bytes) -> StoredDocument:
+    """Return `stored` with what its body says."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return stored
+    final = stored.final or not _wants_another_try(document)
+    return replace(stored, final=final, missing=_missing(document), abandoned=_is_abandoned(document))
+
+
+def _wants_another_try(document: Any) -> bool:
+    """Tell whether another try could change the document. It could if the document makes no sense.
 
     Gaps without an error would remain after another try.
     """
     try:
-        content = json.loads(document)
-        if content.get("status") == PARTIAL and "error" not in content:
+        if document.get("status") == PARTIAL and "error" not in document:
             return False
-        return bool(content["error"]["tryAgain"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return bool(document["error"]["tryAgain"])
+    except (KeyError, TypeError, AttributeError):
         return True
 
 
-def _missing(document: bytes) -> float:
+def _missing(document: Any) -> float:
     try:
-        return missing_seconds(json.loads(document))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        return math.inf  # any document has more words than an unreadable one
+        return missing_seconds(document)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return math.inf  # any document has more words than one that makes no sense
+
+
+def _is_abandoned(document: Any) -> bool:
+    try:
+        return bool(document["error"]["code"] == Abandoned.code)
+    except (KeyError, TypeError):
+        return False

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import BinaryIO
 
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, BlobServiceClient
 
 from transcription.errors import UploadGone, UploadReplaced
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import BLOCK_BYTES, CACHED_CLIENTS, bare_etag, read_stored
 from transcription.storage.names import is_reachable
+from transcription.storage.refusals import is_lost_race
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -38,8 +39,7 @@ class UploadProperties:
 
     @classmethod
     def of(cls, blob: BlobProperties) -> "UploadProperties":
-        metadata = {key.casefold(): value for key, value in (blob.metadata or {}).items()}
-        return cls(blob.name, bare_etag(blob.etag), blob.size, metadata, blob.last_modified)
+        return cls(blob.name, bare_etag(blob.etag), blob.size, metadata_of(blob), blob.last_modified)
 
     @property
     def is_folder_marker(self) -> bool:
@@ -128,11 +128,18 @@ class _BlockReader(io.RawIOBase):
         return block
 
 
+def metadata_of(blob: BlobProperties) -> dict[str, str]:
+    """Return the blob's metadata with keys in lower case."""
+    return {key.casefold(): value for key, value in (blob.metadata or {}).items()}
+
+
 @contextmanager
 def _upload_errors(name: str) -> Iterator[None]:
     try:
         yield
     except ResourceNotFoundError:
         raise UploadGone(f"{name!r} was deleted") from None
-    except ResourceModifiedError:
+    except HttpResponseError as error:
+        if not is_lost_race(error):  # such as an archived blob
+            raise
         raise UploadReplaced(f"{name!r} was replaced") from None
