@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError, ServiceRequestError
-from azure.storage.blob import BlobClient
+from azure.storage.blob import AccountSasPermissions, BlobClient, ResourceTypes, generate_account_sas
 from azure.storage.queue import QueueClient
 
 from infra import redrive
-from local.azurite import ACCOUNT_KEY, Azurite
+from local.azurite import ACCOUNT, ACCOUNT_KEY, Azurite
 from local.speech import Fault
 from local.tools import PROJECT
 from tests.support.app import App
@@ -296,10 +296,16 @@ def test_a_missing_container_of_uploads_is_an_error(app: App, capsys: pytest.Cap
 
 def test_a_connection_string_without_a_queue_is_an_error(app: App, capsys: pytest.CaptureFixture[str]) -> None:
     app.upload("a", RECORDING)
-    blobs_only = app.environ["AudioStorage"].partition("QueueEndpoint")[0]
-    blobs_only = "".join(part + ";" for part in blobs_only.split(";") if part and "AccountName" not in part)
-    assert redrive.main([], {**app.environ, "AudioStorage": blobs_only}, LATER) == 1
-    assert "Gave up: " in capsys.readouterr().out
+    signature = generate_account_sas(
+        ACCOUNT,
+        ACCOUNT_KEY,
+        ResourceTypes(container=True, object=True),
+        AccountSasPermissions(read=True, list=True),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    connection = f"BlobEndpoint={app.service.url};SharedAccessSignature={signature}"
+    assert redrive.main([], {**app.environ, "AudioStorage": connection}, LATER) == 1
+    assert "Gave up: AudioStorage names no queue endpoint." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

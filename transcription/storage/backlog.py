@@ -17,7 +17,7 @@ from azure.storage.blob import BlobProperties
 from transcription.storage.names import is_reachable, output_name
 from transcription.storage.progress import ListedProgress, progress_name, wait_after_attempts
 from transcription.storage.transcripts import StoredDocument
-from transcription.storage.uploads import UploadProperties
+from transcription.storage.uploads import UploadProperties, metadata_of
 from transcription.transcript.model import FAILED
 
 Row = TypeVar("Row")
@@ -94,7 +94,7 @@ class Backlog:
         def strike(blob: BlobProperties) -> None:
             stored = StoredDocument.of(blob)
             key = (blob.name, stored.source_etag)
-            if stored.final and not (keep_failed and (blob.metadata or {}).get("status") == FAILED):
+            if stored.final and not (keep_failed and metadata_of(blob).get("status") == FAILED):
                 self._rows.execute("DELETE FROM uploads WHERE output = ? AND etag = ?", key)
             elif not keep_failed:
                 due = blob.last_modified.timestamp() + wait_after_attempts(0)

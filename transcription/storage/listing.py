@@ -19,12 +19,10 @@ def listed(container: ContainerClient, prefix: str = "") -> Iterator[BlobPropert
     """
     token: str | None = None
     while True:
-        blobs = container.list_blobs(prefix, include=["metadata"], results_per_page=PAGE_BLOBS)
-        pages: Any = blobs.by_page(token)
+        pages: Any = container.list_blobs(prefix, include=["metadata"], results_per_page=PAGE_BLOBS).by_page(token)
         page = list(next(pages))
         token = pages.continuation_token
-        del blobs, pages  # they hold the page too
         yield from page
-        del page
+        del page  # before the next one is requested
         if not token:
             return
