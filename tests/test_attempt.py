@@ -134,13 +134,10 @@ def test_five_tries_without_any_answer_are_the_last(app: App) -> None:
 
 
 def test_a_clip_that_always_fails_is_a_gap_in_the_end(app: App) -> None:
-    """Its neighbours are answered, so the service works."""
     app.upload("a.wav", LONG)
-    answers = [*[Fault.none()] * 5, *[Fault.status(500)] * 1000]
-    app.endpoint.faults.extend(answers)
+    app.endpoint.faults.extend([*[Fault.none()] * 5, *[Fault.status(500)] * 1000])
     app.run("a.wav", MAX_PROCESSING_MINUTES="1", **ONE)
     for _ in range(MAX_ATTEMPTS):
-        assert app.documents() == []
         app.job(MAX_PROCESSING_MINUTES="1", **ONE).again(b'{"name": "a.wav"}')
     document = app.document("a.wav")
     assert (document["status"], len(document["phrases"])) == ("Partial", 5)

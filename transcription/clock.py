@@ -60,4 +60,6 @@ class Budget:
         """Return an error that says why the work ends before `wait` seconds have passed. `reason` is a sentence."""
         if self.left() <= 0:
             return Exhausted(f"Not finished within {self.seconds / 60:.3g} minutes (MAX_PROCESSING_MINUTES). {reason}")
-        return Exhausted(f"The Speech service needs {wait:.0f} s before it can answer. {reason}", wait)
+        return Exhausted(
+            f"The next request has to wait {wait:.0f} s, longer than this invocation lasts. {reason}", wait
+        )

@@ -3,7 +3,8 @@
 The service does not say when it stops early, so every answer is compared with the sound of its clip. If it reports no
 speech, the audio after that point is resent too, within limits: it may be hold music.
 
-A plan is a generator. It yields the audio to send and is given the answer, or an error if there will be none. So it can wait for its turn between two requests, in any thread, and continue where it was.
+A plan is a generator. It yields the audio to send and is given the answer, or an error if there will be none. So it can
+wait for its turn between two requests, in any thread, and continue where it was.
 """
 
 import threading
