@@ -15,9 +15,9 @@ from unittest import mock
 from tests.soak.harness import LONG, SHORT, Content, FastClock, Harness, SoakApp, make_contents, upload_all
 from tests.soak.report import Result, Tally
 from transcription.audio.pcm import BYTES_PER_SECOND
-from transcription.errors import Claimed
 from transcription.speech.turns import Requester
 from transcription.transcriber import Transcriber
+from transcription.transcript.model import Usage
 
 BAR = "duplicates"
 EVENTS = 5
@@ -34,24 +34,21 @@ class _Passes:
         self._finished: set[str] = set()
         self.overlapping: Counter[str] = Counter()
         self.made: Counter[str] = Counter()
-        self.claimed = 0  # passes that ended before the first request, because another worker was at work
+        self.turned_away = 0  # passes that ended before the first answer, because another worker had the upload
 
     @contextmanager
     def counted(self) -> Iterator[None]:
         transcribe = Transcriber.transcribe
 
         def counted_transcribe(
-            transcriber: Transcriber, recording: Any, options: Any, usage: Any, requester: Requester, *others: Any
+            transcriber: Transcriber, recording: Any, options: Any, usage: Usage, requester: Requester, *others: Any
         ) -> Any:
             try:
-                transcript = transcribe(transcriber, recording, options, usage, requester, *others)
-            except Claimed:
+                return transcribe(transcriber, recording, options, usage, requester, *others)
+            finally:
                 with self._lock:
-                    self.claimed += 1
-                raise
-            with self._lock:
-                self.made[requester.budget.name] += 1
-            return transcript
+                    self.made[requester.budget.name] += usage.answers > 0
+                    self.turned_away += usage.answers == 0
 
         with mock.patch.object(Transcriber, "transcribe", counted_transcribe):
             yield
@@ -106,5 +103,5 @@ def _deliver(app: SoakApp, uploads: dict[str, Content], events: list[str]) -> Re
     documents = len(app.documents())
     return tally.result(
         f"{len(uploads)} uploads × {EVENTS} events: {documents} documents, {passes.made.total()} Speech passes,"
-        f" {passes.overlapping.total()} overlapping starts, {passes.claimed} of them turned away by a claim"
+        f" {passes.overlapping.total()} overlapping starts, {passes.turned_away} turned away by a claim"
     )

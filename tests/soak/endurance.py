@@ -56,6 +56,7 @@ class Load:
         self._app, self._process, self._trigger, self._contents = app, process, blob_trigger, contents
         self._m4a = encode_as("m4a")
         app.upload("again.wav", contents[0].wav)
+        assert self._invoke("again.wav") is None
 
     def run_one(self, number: int) -> str | None:
         """Run one invocation and return the problem with its outcome, if any."""
@@ -64,7 +65,7 @@ class Load:
         name = "again.wav" if kind == "again" else f"{number % 500}.wav"
         content = self._contents[0 if kind == "again" else number % len(self._contents)]
         if kind == "throttled":
-            self._app.endpoint.faults.append(Fault.status(429, headers={"Retry-After": "1"}))
+            self._app.endpoint.faults.append(Fault.status(429))  # with Retry-After, it would stop all others too
         audio = {"wav": content.wav, "throttled": content.wav, "m4a": self._m4a, "broken": content.wav[:50]}
         if kind in audio:
             self._app.upload(name, audio[kind])
@@ -94,7 +95,12 @@ class Load:
 @contextmanager
 def worker(app: SoakApp) -> Iterator[tuple[Worker, BlobTrigger]]:
     """Yield a process with the app as it is deployed, and the trigger of its function `transcribe`."""
-    environ = {"PATH": os.environ["PATH"], "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan", **app.environ}
+    environ = {
+        "PATH": os.environ["PATH"],
+        "BLOB_TRIGGER_SOURCE": "LogsAndContainerScan",
+        "SWEEP_SCHEDULE": "off",
+        **app.environ,
+    }
     process = Worker(app_process(), PROJECT, environ)
     try:
         functions = process.start()

@@ -20,6 +20,7 @@ from tests.support.broken_exchange import AFTER, BEFORE, DURING, SocketFault
 from tests.support.fault_proxy import FaultProxy
 from transcription.speech import client
 from transcription.storage import account
+from transcription.transcriber import SHORT_CLIPS
 
 BAR = "socket faults"
 AT_ONCE = 24
@@ -65,8 +66,8 @@ class Case:
             return SocketFault(kind, self.when, "POST", self.number % clips, seconds, self.answer(), echo=True)
         methods = METHODS[:2] if kind == "wrong length" else METHODS  # the answer to HEAD has no body
         method = methods[self.number % len(methods)]
-        # A run makes one GET, but two or more PUTs and HEADs.
-        skip = 0 if method == "GET" else self.number // len(methods) % 2
+        # A run makes one GET, but two or more PUTs and HEADs, and four of each if it keeps progress.
+        skip = 0 if method == "GET" else self.number // len(methods) % (4 if clips > SHORT_CLIPS else 2)
         return SocketFault(kind, self.when, method, skip, seconds, self.answer(), echo=True)
 
     def answer(self) -> bytes:
@@ -101,7 +102,7 @@ def run(harness: Harness) -> Result:
         totals = Totals()
 
         def run_case(case: Case) -> str | None:
-            index = case.number % len(contents)
+            index = (case.number + list(KINDS).index(case.kind)) % len(contents)
             return problem_with(case, app, contents[index], clips[index], tls, storages[case.number % 2], totals)
 
         tally.run_each(run_case, all_cases, AT_ONCE)
