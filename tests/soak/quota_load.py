@@ -1,4 +1,4 @@
-"""The load of the bar on quotas: uploads of talk, processes that transcribe them, and what the endpoint saw of it."""
+"""The load of the bar on quotas: uploads of talk, processes that transcribe them, and the figures of both."""
 
 import heapq
 import json
@@ -74,7 +74,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Ended:
-    """One report of a process about its work."""
+    """The time and memory of a process for its work."""
 
     seconds: float
     megabytes: float
@@ -136,7 +136,7 @@ def child(app: SoakApp, number: int = 0) -> Iterator[Child]:
 
 @dataclass(frozen=True)
 class Seen:
-    """The endpoint's record: the answered requests in order of arrival, the seconds they took, and the refusals."""
+    """The work of the endpoint: the answered requests in order of arrival, the seconds they took, and the refusals."""
 
     answered: Sequence[Received]
     seconds: Sequence[float]
