@@ -20,11 +20,13 @@ from tests.soak import (
     kills,
     media,
     names,
+    once,
     outage,
     quota,
     sockets,
     stateful,
     statuses,
+    waiting,
     wire,
 )
 from tests.soak.canaries import SPEECH_KEY, Canaries
@@ -46,6 +48,9 @@ BARS: dict[str, Callable[[Harness], Result]] = {
     "stateful": stateful.run,
     "media": media.run,
     "names": names.run,
+    "once": once.run,
+    "starved": waiting.run_starved,
+    "budget": waiting.run_long,
     "endurance": endurance.run,
 }
 SECRETS = "canaries"  # the search for secrets; it accompanies the bars and has mutants of its own

@@ -52,6 +52,9 @@ class FastClock(FakeClock):
         self.slept.append(seconds)
         (woken or threading.Event()).wait(seconds / self.speed)
 
+    def wait(self, event: threading.Event, seconds: float | None) -> None:
+        event.wait(None if seconds is None else seconds / self.speed)
+
 
 @dataclass(frozen=True)
 class Content:

@@ -1,0 +1,112 @@
+"""Gives recordings too little time: what one invocation leaves, the next one does, and nobody sees a failure."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from local.speech import HelloWorld
+from tests.soak.harness import FastClock, Harness, SoakApp
+from tests.soak.hosting import QueueHost, clips_problem, paid_twice, talk_of
+from tests.soak.report import Result, Tally
+from tests.support.processes import eventually
+from transcription.job import Job
+
+AT_ONCE = 16  # events that the host delivers in parallel
+WATCH_SECONDS = 0.05  # between two looks at the documents
+
+STARVED = "sixteen recordings, one turn"
+CLIPS = 3
+LATENCY = 0.4  # budgets, for a clip; the only place gives turns to one or two recordings within a budget
+SPEED = 10.0  # of the app's clock
+
+LONG = "six times the budget"
+PLACES = 6
+LONG_CLIPS = 240
+WORK = 6.0  # budgets
+
+
+def run_starved(harness: Harness) -> Result:
+    recordings, seconds = harness.number(16, 4), harness.number(4, 2)
+    tally = Tally(STARVED, recordings)
+    service = {"latency": lambda _: LATENCY * seconds, "quota": 1, "keep_audio": False}
+    with harness.app(HelloWorld(), FastClock(SPEED), **service) as app:
+        app.environ |= _budget(SPEED * seconds) | {"SPEECH_MAX_CONCURRENT_REQUESTS": "1"}
+        host = QueueHost(app, lambda: job)
+        job = app.job()
+        names = [f"{number:02}.wav" for number in range(recordings)]
+        for number, name in enumerate(names):
+            app.upload(name, talk_of(CLIPS, 1.0, number))
+
+        def deliver(name: str) -> str | None:
+            if name != names[0]:
+                eventually(lambda: app.requests > 0)  # the place is taken
+            return _deliver(app, job, name)
+
+        with _failures(app) as failures, host.running():
+            tally.run_each(deliver, names, AT_ONCE)
+        _check(tally, app, host, dict.fromkeys(names, CLIPS))
+        if failures:
+            tally.count(f"documents that had failed for a while: {sorted(failures)}")
+        came = sum(host.deliveries.values())
+    return tally.result(f"{recordings} recordings, {CLIPS * recordings} clips in turn: {came} came again, none failed")
+
+
+def run_long(harness: Harness) -> Result:
+    """Use the real clock: a request that is in flight when the time is up ends then."""
+    seconds = harness.number(20, 2)
+    clip_seconds = seconds * WORK * PLACES / LONG_CLIPS
+    tally = Tally(LONG, 1)
+    with harness.app(HelloWorld(), FastClock(1.0), latency=lambda _: clip_seconds, keep_audio=False) as app:
+        app.environ |= _budget(seconds) | {"SPEECH_MAX_CONCURRENT_REQUESTS": str(PLACES)}
+        host = QueueHost(app, lambda: job)
+        job = app.job()
+        app.upload("a.wav", talk_of(LONG_CLIPS, 1.0))
+        with host.running():
+            tally.run_each(lambda name: _deliver(app, job, name), ["a.wav"], 1)
+        _check(tally, app, host, {"a.wav": LONG_CLIPS}, most_repeated=PLACES * host.deliveries["a.wav"])
+        sent, came = app.requests, host.deliveries["a.wav"]
+    return tally.result(
+        f"a budget of {seconds} s for {WORK * seconds:.0f} s of work: {1 + came} invocations,"
+        f" {sent} requests for {LONG_CLIPS} clips, at most {PLACES} in flight"
+    )
+
+
+def _budget(seconds: float) -> dict[str, str]:
+    return {"MAX_PROCESSING_MINUTES": str(seconds / 60)}
+
+
+def _deliver(app: SoakApp, job: Job, name: str) -> str | None:
+    tries = app.deliver(lambda: job, name)
+    return f"{name}: {tries} tries" if tries > 1 else None
+
+
+def _check(tally: Tally, app: SoakApp, host: QueueHost, uploads: dict[str, int], most_repeated: int = 0) -> None:
+    """Count documents that are not complete, clips that were sent too often, and messages that failed."""
+    for name, clips in uploads.items():
+        if problem := clips_problem(app, name, clips):
+            tally.count(problem)
+    repeated = app.requests - sum(uploads.values())
+    if repeated > most_repeated or paid_twice(app) > most_repeated:
+        tally.count(f"{repeated} requests too many, {paid_twice(app)} of them answered")
+    if host.poisoned or app.progress():
+        tally.count(f"{len(host.poisoned)} messages failed, {len(app.progress())} blobs of progress are left")
+
+
+@contextmanager
+def _failures(app: SoakApp) -> Iterator[set[str]]:
+    """Look at all documents all the time. Yield the names of those that have failed at any time."""
+    failed: set[str] = set()
+    stopping = threading.Event()
+
+    def watch() -> None:
+        while not stopping.wait(WATCH_SECONDS):
+            documents = app.transcripts.list_blobs(include=["metadata"])
+            failed.update(blob.name for blob in documents if blob.metadata["status"] == "Failed")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield failed
+    time.sleep(2 * WATCH_SECONDS)
+    stopping.set()
+    thread.join()
