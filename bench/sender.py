@@ -12,6 +12,7 @@ from pathlib import Path
 RECOGNITION = "/speech/recognition/conversation/cognitiveservices/v1"
 SAMPLE_CHUNK_BYTES = 1024
 WAV_HEADER_BYTES = 44
+SECONDS = 60.0  # for one clip
 HEADERS = {
     "Accept": "application/json",
     "Content-Type": "audio/wav; codecs=audio/pcm; samplerate=16000",
@@ -22,17 +23,17 @@ HEADERS = {
 
 def send_ours(url: str, file: Path, count: int) -> None:
     """Send the clips as the product does, one after another."""
-    from transcription.clock import Budget, SystemClock
+    from transcription.clock import SystemClock
     from transcription.settings.app import Settings
     from transcription.speech.client import RecognitionOptions, SpeechClient
     from transcription.speech.encoding import as_wav
     from transcription.transcript.model import Usage
 
-    clock = SystemClock()
-    client = SpeechClient(Settings.read({**os.environ, "AZURE_SPEECH_ENDPOINT": url}).speech, clock)
+    settings, usage = Settings.read({**os.environ, "AZURE_SPEECH_ENDPOINT": url}), Usage()
+    client = SpeechClient(settings.speech, SystemClock())
     pcm = file.read_bytes()[WAV_HEADER_BYTES:]
     for _ in range(count):
-        client.recognize(as_wav(pcm), RecognitionOptions("en-US", "masked"), Usage(), Budget(clock, 60, "clip"))
+        client.recognize(as_wav(pcm), RecognitionOptions("en-US", "masked"), usage.sent, SECONDS)
 
 
 def send_as_the_sample(url: str, file: Path, count: int) -> None:

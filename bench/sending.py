@@ -15,11 +15,11 @@ from unittest import mock
 from bench.children import KEY, WORK, Latency, authority_file, python, speech_service, speech_settings
 from bench.recordings import wav, without_pauses
 from bench.results import Row, figure, milliseconds, ratios
-from bench.sender import HEADERS, RECOGNITION, WAV_HEADER_BYTES
+from bench.sender import HEADERS, RECOGNITION, SECONDS, WAV_HEADER_BYTES
 from local.progress import say
 from local.speech import Received
 from local.speech.process import SpeechProcess
-from transcription.clock import Budget, SystemClock
+from transcription.clock import SystemClock
 from transcription.settings.app import Settings
 from transcription.speech.client import RecognitionOptions, SpeechClient
 from transcription.speech.encoding import as_wav
@@ -107,12 +107,12 @@ def in_process(service: SpeechProcess, file: Path, *, tls: bool) -> Row:
     """Measure the CPU time of this process, all threads, in turns."""
     say(f"  {ROUNDS} × {CLIPS_A_ROUND} clips in one process, {_protocol(tls)}")
     pcm = file.read_bytes()[WAV_HEADER_BYTES:]
-    clock = SystemClock()
+    usage = Usage()
     with mock.patch.dict(os.environ, speech_settings(service.url)):
-        client = SpeechClient(Settings.read(os.environ).speech, clock)
+        client = SpeechClient(Settings.read(os.environ).speech, SystemClock())
 
     def send_ours() -> None:
-        client.recognize(as_wav(pcm), RecognitionOptions("en-US", "masked"), Usage(), Budget(clock, 60, "clip"))
+        client.recognize(as_wav(pcm), RecognitionOptions("en-US", "masked"), usage.sent, SECONDS)
 
     with raw_socket(service, tls=tls) as connection:
         send_raw = partial(send_by_socket, connection, service.port, pcm)

@@ -14,7 +14,7 @@ from tests.support.app import App
 from tests.support.sound import murmur, wav
 from transcription.errors import StorageFailed
 from transcription.recovery.requeue import CLAIMED_WAIT, LONGEST_WAIT, UNWRITTEN_WAITS
-from transcription.storage.progress import ATTEMPT_WAITS, MAX_ATTEMPTS, progress_name
+from transcription.storage.progress import ATTEMPT_WAITS, MAX_ATTEMPTS, Progress, progress_name
 from transcription.storage.transcripts import Transcripts
 
 PAUSE = bytes(2 * 32_000)
@@ -156,8 +156,8 @@ def test_an_upload_that_another_worker_has_is_left_to_it(app: App) -> None:
 
 def test_a_worker_that_lost_its_claim_writes_nothing(app: App) -> None:
     etag = app.upload("a.wav", LONG)
-    app.endpoint.faults.append(Fault.slow(0.5))
-    worker = threading.Thread(target=app.run, args=("a.wav",))
+    app.endpoint.faults.append(Fault.slow(1.0))  # so nothing is written meanwhile
+    worker = threading.Thread(target=app.run, args=("a.wav",), kwargs=ONE)
     worker.start()
     while not app.requests:
         threading.Event().wait(0.005)
@@ -183,6 +183,23 @@ def test_two_events_of_a_long_recording_pay_once(app: App) -> None:
     for _ in range(len(app.queue.sent)):
         app.again()
     assert app.requests == 6
+
+
+def test_an_event_that_claims_a_recording_just_after_its_end_pays_nothing(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked for the document before the other worker wrote it, and claims after that worker has finished."""
+    app.upload("a.wav", LONG)
+    claim = Progress.claim
+
+    def late_claim(progress: Progress) -> None:
+        monkeypatch.setattr(Progress, "claim", claim)
+        app.run("a.wav")
+        claim(progress)
+
+    monkeypatch.setattr(Progress, "claim", late_claim)
+    app.run("a.wav")
+    assert (app.document("a.wav")["status"], app.requests, app.progress()) == ("Succeeded", 6, [])
 
 
 @pytest.mark.parametrize(("content", "requests"), [(SHORT, 1), (LONG, 6)], ids=["short", "long"])

@@ -5,7 +5,7 @@ the upload or the document could not be written; or with an error of storage, so
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +29,7 @@ from transcription.options import check_size, recognition_options
 from transcription.recovery.poison import GIVEN_UP
 from transcription.recovery.requeue import Requeue
 from transcription.speech.turns import Requester
-from transcription.storage.account import reason, retry_writing
+from transcription.storage.account import retry_writing
 from transcription.storage.progress import MAX_ATTEMPTS, ProgressStore
 from transcription.storage.queues import AgainMessage
 from transcription.storage.transcripts import StoredDocument, Transcripts
@@ -86,6 +86,7 @@ class Attempt:
         self._progress = tools.progress.of(upload)
         self._progress.on_lost = self._stop
         self._fingerprint = ""
+        self._source = Source(tools.uploads.container, upload.name, upload.etag, upload.size)
 
     def run(self) -> None:
         """Write the upload's document, unless a finished one exists, or leave the rest to another invocation.
@@ -94,33 +95,33 @@ class Attempt:
         Raises StorageFailed or the SDK's error if neither document nor answers can be written.
         """
         existing = self._tools.transcripts.find(self._upload.name)
-        if self._upload.is_folder_marker or (existing.finishes(self._upload) and not self._may_replace(existing)):
+        if self._upload.is_folder_marker or self._is_finished(existing):
             return  # a duplicate event ends here and costs nothing
-        started, answers = self._tools.clock.monotonic(), self._tools.answers
+        answers = self._tools.answers
         try:
-            outputs = self._outputs()
-            if self._write(outputs, existing):
-                seconds = self._tools.clock.monotonic() - started
-                log.info(log_line(outputs.document, self._usage, seconds))
-        except Exhausted as error:
-            self._continue_later(error, existing, answered=self._tools.answers > answers)
+            try:
+                self._write(self._outputs(), existing)
+            except Exhausted as error:
+                self._continue_later(error, existing, answered=self._tools.answers > answers)
         except Claimed:
             self._tools.requeue.claimed(self._message)
-        except ClaimLost:
-            log.warning("%r: another worker has taken over, so this one stops", self._upload.name)
+        except ClaimLost as lost:
+            log.warning("%r: %s, so this one stops", self._upload.name, lost)
         except UploadChanged:
             self._progress.delete()
             raise
         finally:
             self._progress.release()
 
+    def _is_finished(self, stored: StoredDocument) -> bool:
+        return stored.finishes(self._upload) and not self._may_replace(stored)
+
     def _may_replace(self, stored: StoredDocument) -> bool:
         """Tell whether the document only says that the app gave up, and redrive asks for another try."""
         return self._message.reset and stored.abandoned
 
     def _outputs(self) -> _Outputs:
-        upload, usage = self._upload, self._usage
-        source = Source(self._tools.uploads.container, upload.name, upload.etag, upload.size)
+        upload = self._upload
         try:
             if self._resumed:
                 self._count_attempt()
@@ -134,22 +135,25 @@ class Attempt:
             if self._resumed:
                 self._keep_progress()
             with closing(open_recording(self._tools.uploads.open(upload), upload.size)) as recording:
-                source = replace(source, format=recording.format)
+                self._source = replace(self._source, format=recording.format)
                 transcript = transcriber.transcribe(
-                    recording, options, usage, self._requester, self._progress, self._keep_progress
+                    recording, options, self._usage, self._requester, self._progress, self._keep_progress
                 )
         except (Final, Misconfigured, AbandonedForGood) as error:
-            content = failure(error, source, usage, self._tools.clock.now())
-            return _Outputs(content, error=None if isinstance(error, Final) else error)
-        content = document(transcript, source, usage, self._tools.clock.now())
+            return self._failed(error)
+        content = document(transcript, self._source, self._usage, self._tools.clock.now())
         return _Outputs(content, caption_files(transcript, settings.document_formats), transcript.error)
+
+    def _failed(self, error: TranscriptionError) -> _Outputs:
+        content = failure(error, self._source, self._usage, self._tools.clock.now())
+        return _Outputs(content, error=None if isinstance(error, Final) else error)
 
     def _count_attempt(self) -> None:
         """Claim the upload and count this attempt. An answer resets the count.
 
         Raises AbandonedForGood if there were enough attempts without any answer.
         """
-        self._progress.claim()
+        self._claim()
         attempts = 0 if self._message.reset else self._progress.attempts
         if attempts >= MAX_ATTEMPTS:
             raise AbandonedForGood(GIVEN_UP)
@@ -161,12 +165,22 @@ class Attempt:
         Raises Claimed if another worker has the upload.
         """
         if not self._progress.claimed:
-            self._progress.claim()
+            self._claim()
         self._progress.begin(self._fingerprint)
+
+    def _claim(self) -> None:
+        """Claim the upload.
+
+        Raises Claimed if another worker has it, and ClaimLost if one has just finished it.
+        """
+        self._progress.claim()
+        if self._is_finished(self._tools.transcripts.find(self._upload.name)):
+            self._progress.delete()
+            raise ClaimLost("another worker has finished the upload")
 
     def _stop(self) -> None:
         """Send no more requests, because another worker has taken the upload over."""
-        self._requester.stop(ClaimLost(f"{self._upload.name!r} has another worker"))
+        self._requester.stop(ClaimLost("another worker has taken the upload over"))
         if not isinstance(self._tools.transcriber, Misconfigured):
             self._tools.transcriber.speech.dispatcher.wake()
 
@@ -177,8 +191,9 @@ class Attempt:
                 self._progress.confirm()
             self._publish(outputs, existing)
         except (AzureError, StorageFailed) as error:
-            self._write_later(error)
+            self._tools.requeue.unwritten(self._message, error, self._secure_progress)
             return False
+        log.info(log_line(outputs.document, self._usage, self._budget.seconds - self._budget.left()))
         if outputs.error:
             log.error("%r: %s", self._upload.name, outputs.error)
         if not outputs.error:
@@ -192,25 +207,15 @@ class Attempt:
 
         Raises UploadReplaced or UploadGone if this content of the upload no longer exists.
         """
-        upload, new, captions = self._upload, outputs.document, outputs.captions
-        transcripts, uploads = self._tools.transcripts, self._tools.uploads
+        new, captions, upload = outputs.document, outputs.captions, self._upload
 
         def should_keep(stored: StoredDocument) -> bool:
             return not self._may_replace(stored) and stored.is_preferable(new, captions, upload)
 
         def publish() -> bool:
-            return transcripts.publish(uploads, upload, new, captions, existing, should_keep)
+            return self._tools.transcripts.publish(self._tools.uploads, upload, new, captions, existing, should_keep)
 
         retry_writing(publish, self._tools.clock, upload.name)
-
-    def _write_later(self, error: AzureError | StorageFailed) -> None:
-        """Keep the answers, and queue the upload. Raises the error if neither is possible."""
-        kept = _succeeds(self._secure_progress)
-        queued = _succeeds(lambda: self._tools.requeue.unwritten(self._message))
-        if not (kept or queued):
-            raise error
-        why = reason(error) if isinstance(error, AzureError) else error
-        log.error("%r: the transcript could not be written and will be tried again: %s", self._upload.name, why)
 
     def _secure_progress(self) -> None:
         self._keep_progress()
@@ -227,21 +232,5 @@ class Attempt:
             if self._resumed:
                 self._progress.set_attempts(0)  # it had no turn, or not enough time: that is no failure
             self._tools.requeue.out_of_time(self._message, error)
-            return
-        source = Source(self._tools.uploads.container, self._upload.name, self._upload.etag, self._upload.size)
-        content = failure(error, source, self._usage, self._tools.clock.now())
-        if self._write(_Outputs(content, error=error), existing):
-            log.info(log_line(content, self._usage, self._budget.seconds - self._budget.left()))
+        elif self._write(self._failed(error), existing):
             self._tools.requeue.unanswered(self._message, self._progress.attempts, error)
-
-
-def _succeeds(step: Callable[[], None]) -> bool:
-    """Tell whether the step succeeds. Another worker that has the upload is success: it will write the document."""
-    try:
-        step()
-    except (Claimed, ClaimLost):
-        return True
-    except (AzureError, StorageFailed) as error:
-        log.error("Storage failed: %s", reason(error) if isinstance(error, AzureError) else error)
-        return False
-    return True

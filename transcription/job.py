@@ -127,9 +127,9 @@ def build(environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = N
     )
 
     def sweep() -> None:
-        from transcription.recovery import sweep  # only the timer needs it, and SQLite
+        from transcription.recovery.sweep import sweep  # only the timer needs it, and SQLite
 
-        sweep.sweep(service, storage, progress, queue, clock, SweepSettings.read(environ).days)
+        sweep(service, storage, progress, queue, clock, SweepSettings.read(environ).days)
 
     return Job(tools, sweep)
 

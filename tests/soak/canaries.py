@@ -19,7 +19,8 @@ SPEECH_KEY = "ca11ab1ecafe4b1d0ddba11c0ffee5ec"  # 32 hex digits, like the servi
 SHORTEST_PART = 16  # characters; shorter ones are in other texts by chance
 SETTINGS = (
     *("AZURE_SPEECH_KEY", "AZURE_SPEECH_REGION", "AZURE_SPEECH_ENDPOINT", "AZURE_SPEECH_ENDPOINT_ID"),
-    *("AZURE_SPEECH_QUERY", "AZURE_SPEECH_AUTH", "AudioStorage", "AudioStorage__blobServiceUri", "AUDIO_CONTAINER"),
+    *("AZURE_SPEECH_QUERY", "AZURE_SPEECH_AUTH", "AudioStorage", "AudioStorage__blobServiceUri"),
+    *("AudioStorage__queueServiceUri", "AUDIO_CONTAINER", "WORK_CONTAINER", "SWEEP_SCHEDULE", "SWEEP_DAYS"),
     *("SPEECH_LANGUAGE", "SPEECH_FORMAT", "SPEECH_MAX_CONCURRENT_REQUESTS", "MAX_AUDIO_MINUTES", "TRANSCRIPT_FORMATS"),
 )
 

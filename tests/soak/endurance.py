@@ -11,7 +11,7 @@ from local.host.standin import invocation
 from local.host.worker import Worker
 from local.speech import Fault
 from local.tools import PROJECT
-from tests.soak.harness import Content, Harness, SoakApp, app_process, make_contents
+from tests.soak.harness import LONG, SHORT, Content, Harness, SoakApp, app_process, make_contents
 from tests.soak.report import Result, Tally
 from tests.support.recordings import encode_as
 
@@ -27,7 +27,7 @@ EXPECTED_CODES = {"m4a": "NothingRecognized", "broken": "UnsupportedAudio"}
 
 
 def run(harness: Harness) -> Result:
-    contents, recognizer = make_contents(4)
+    contents, recognizer = make_contents(4, SHORT, LONG)
     count = harness.number(10_000, 100)
     tally = Tally(BAR, count)
     with harness.app(recognizer) as app, worker(app) as (process, blob_trigger):

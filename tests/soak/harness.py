@@ -15,7 +15,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.blob import AccountSasPermissions, BlobServiceClient, ResourceTypes, generate_account_sas
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobLeaseClient,
+    BlobServiceClient,
+    ResourceTypes,
+    generate_account_sas,
+)
 
 from local.azurite import ACCOUNT, ACCOUNT_KEY
 from local.progress import say
@@ -30,6 +36,7 @@ from tests.support.speech_corpus import compose
 from tests.support.words import spoken
 from transcription.job import Job
 from transcription.storage.names import output_name
+from transcription.storage.queues import AgainMessage
 from transcription.storage.transcripts import CAPTION_TYPES
 
 TRIES = 5  # of the host; then it puts the message on the poison queue
@@ -64,9 +71,12 @@ class Content:
     words: tuple[str, ...]
 
 
-def make_contents(count: int, seconds: float = 5.0) -> tuple[list[Content], truth.Recognizer]:
-    """Return different recordings of a few clips each, and the recogniser that knows them."""
-    recordings = [compose((0.9, 1.1), None, seconds, seed) for seed in range(count)]
+SHORT, LONG = 5.0, 9.0  # seconds of a recording of one or two clips, and of one that keeps progress
+
+
+def make_contents(count: int, *seconds: float) -> tuple[list[Content], truth.Recognizer]:
+    """Return different recordings, as long as `seconds` say in turn, and the recogniser that knows them."""
+    recordings = [compose((0.9, 1.1), None, seconds[seed % len(seconds)], seed) for seed in range(count)]
     contents = [
         Content(wav(recording.pcm), tuple(word for text, _, _ in recording.words for word in spoken(text)))
         for recording in recordings
@@ -78,6 +88,7 @@ class SoakApp(App):
     """An app whose secrets are canaries, and that checks its own outputs."""
 
     canaries: Canaries
+    _taking = threading.Lock()
 
     def problem(self, name: str, content: Content, etag: str | None = None) -> str | None:
         """Return the problem with the document of `name`, or None if it has all words of this content.
@@ -122,19 +133,55 @@ class SoakApp(App):
         expected = {output_name(name, kind) for name in names for kind in ("json", *kinds)}
         return [name for name in self.documents() if name not in expected]
 
-    def deliver(self, job: Callable[[], Job], name: str, tries: int = TRIES) -> int:
-        """Run the job like the host, which tries again at once after each failure.
+    def deliver(self, job: Callable[[], Job], name: str) -> int:
+        """Deliver an event about the upload, and then what the job queues about it, until nothing is left.
 
-        Return the number of the try that succeeded, or `tries + 1` if none did.
+        Plays the host: it tries again at once after each failure, and gives up after five. Messages wait as the app's
+        clock runs. Return the number of deliveries, without the message that it gave up.
         """
-        for number in range(1, tries + 1):
+        deliveries, succeeded = self._try(lambda: job().run(self.audio.container_name, name))
+        if not succeeded:
+            job().abandon(self.message(name, "0x8D0"))
+        return deliveries + self._deliver_queued(job, name)
+
+    def deliver_again(self, job: Callable[[], Job], message: bytes) -> None:
+        """Deliver a message of the queue of uploads that need another try, and then what the job queues about it."""
+        self._try(lambda: job().again(message))
+        self._deliver_queued(job, json.loads(message)["name"])
+
+    def _deliver_queued(self, job: Callable[[], Job], name: str) -> int:
+        deliveries = 0
+        while taken := self._taken(name):
+            for message, seconds in taken:
+                self.clock.sleep(seconds)
+                deliveries += self._try(lambda: job().again(message.encode().encode()))[0]  # noqa: B023  # runs here
+        return deliveries
+
+    def _try(self, delivery: Callable[[], None]) -> tuple[int, bool]:
+        """Return the number of tries, and whether the last one succeeded."""
+        for number in range(1, TRIES + 1):
             try:
-                job().run(self.audio.container_name, name)
+                delivery()
             except Exception:  # noqa: BLE001  # the host tries again after any error
                 self.canaries.search(traceback.format_exc(), "an exception")
             else:
-                return number
-        return tries + 1
+                return number, True
+        return TRIES, False
+
+    def _taken(self, name: str) -> list[tuple[AgainMessage, float]]:
+        """Remove the queued messages about the upload, and return them with their delays in seconds."""
+        with self._taking:
+            taken = [sent for sent in self.queue.sent if sent[0].name == name]
+            for sent in taken:
+                self.queue.sent.remove(sent)
+        return taken
+
+    def end_claims(self) -> None:
+        """End the claims of all workers, as time does to those of dead ones."""
+        for name in self.progress():
+            blob = self.work.get_blob_client(name)
+            if blob.get_blob_properties().lease.state == "leased":
+                BlobLeaseClient(blob).break_lease(0)
 
     def message(self, name: str, etag: str) -> bytes:
         """Return a message like the host's on the poison queue."""

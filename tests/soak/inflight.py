@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from azure.core.exceptions import ResourceNotFoundError
 from azure.core.pipeline.transport import RequestsTransport
 
-from tests.soak.harness import Content, Harness, SoakApp, make_contents
+from tests.soak.harness import LONG, SHORT, Content, FastClock, Harness, SoakApp, make_contents
 from tests.soak.report import Result, Tally
 from transcription.job import Job
 from transcription.storage import uploads
@@ -27,6 +27,7 @@ from transcription.storage.names import output_name
 BAR = "replaced or deleted in flight"
 AT_ONCE = 8
 MOST_LATENCY = 0.3  # seconds for a clip; long enough for work on the older content to end last
+SPEED = 300.0  # of the app's clock; an event that meets a claim comes back in under half a second
 LONGEST_DELAY = 0.25  # seconds from an upload to the change
 CHANGES = ("replaced", "replaced twice", "deleted", "deleted and uploaded again")
 BLOCK_BYTES = 48_000  # of one read here; a recording then takes several, and the change may come between two
@@ -55,18 +56,18 @@ MOMENTS = (
 
 
 def run(harness: Harness) -> Result:
-    contents, recognizer = make_contents(6)
+    contents, recognizer = make_contents(6, SHORT, LONG)
     runs, rounds = harness.number(300, 24), harness.number(5, 1)
     cases = list(product(range(rounds), MOMENTS, CHANGES, (True, False)))
     tally = Tally(BAR, runs + len(cases))
-    with harness.app(recognizer, latency=lambda _: random.uniform(0, MOST_LATENCY)) as app:
+    with harness.app(recognizer, FastClock(SPEED), latency=lambda _: random.uniform(0, MOST_LATENCY)) as app:
         job = app.job(TRANSCRIPT_FORMATS="json,vtt")
         tally.run_each(lambda number: change_in_flight(app, lambda: job, number, contents), range(runs), AT_ONCE)
         names = {f"{number}.wav" for number in range(runs)}
         for output in app.unexpected_outputs(names):
             tally.count(f"{output} belongs to no upload")
         calls = app.requests
-    with harness.app(recognizer) as app, mock.patch.object(uploads, "BLOCK_BYTES", BLOCK_BYTES):
+    with harness.app(recognizer, FastClock(SPEED)) as app, mock.patch.object(uploads, "BLOCK_BYTES", BLOCK_BYTES):
         job = app.job(TRANSCRIPT_FORMATS="json,vtt")
         held = HeldChanges(app, job, contents)
         tally.run_each(lambda case: held.problem(*case), cases, at_once=1)

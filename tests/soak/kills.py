@@ -14,7 +14,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from local.host import StandInHost, listener, scan
 from local.tools import PROJECT
-from tests.soak.harness import Content, Harness, SoakApp, app_process, make_contents
+from tests.soak.harness import LONG, SHORT, Content, Harness, SoakApp, app_process, make_contents
 from tests.soak.report import Result, Tally
 from transcription.storage.names import output_name
 
@@ -41,7 +41,7 @@ def run(harness: Harness) -> Result:
     """Run two hosts in parallel, because most of the time is spent on starting processes."""
     kills, lanes = harness.number(100, 3), 2
     tally, lost = Tally(BAR, kills), _LostDeliveries()
-    contents, recognizer = make_contents(4)
+    contents, recognizer = make_contents(4, SHORT, LONG)
     log = logging.getLogger("local.host")
     log.addHandler(lost)
 

@@ -128,6 +128,13 @@ MUTANTS = (
         "ticket = self._waiting[0]",
     ),
     Mutant(
+        "quota",
+        "a refusal does not lower the limit",
+        "transcription/speech/concurrency.py",
+        "self._limit = max(1.0, DECREASE * self._limit)",
+        "pass",
+    ),
+    Mutant(
         "kills",
         "the document is written half a second before its captions",
         "transcription/storage/transcripts.py",

@@ -74,7 +74,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a process says about its work."""
+    """One report of a process about its work."""
 
     seconds: float
     megabytes: float
@@ -136,7 +136,7 @@ def child(app: SoakApp, number: int = 0) -> Iterator[Child]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the endpoint saw: the answered requests in order of arrival, the seconds they took, and the refusals."""
+    """The endpoint's record: the answered requests in order of arrival, the seconds they took, and the refusals."""
 
     answered: Sequence[Received]
     seconds: Sequence[float]

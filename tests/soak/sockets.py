@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from tests.soak.harness import Content, FastClock, Harness, SoakApp, make_contents
+from tests.soak.harness import LONG, SHORT, Content, FastClock, Harness, SoakApp, make_contents
 from tests.soak.report import Result, Tally
 from tests.support.broken_exchange import AFTER, BEFORE, DURING, SocketFault
 from tests.support.fault_proxy import FaultProxy
@@ -92,7 +92,7 @@ def cases(harness: Harness) -> list[Case]:
 
 
 def run(harness: Harness) -> Result:
-    contents, recognizer = make_contents(4, 7.0)
+    contents, recognizer = make_contents(4, SHORT, LONG)
     all_cases = cases(harness)
     with authority() as tls, short_timeouts(), harness.app(recognizer, FastClock(20)) as app:
         storages = [harness.shared_access(), harness.connection]

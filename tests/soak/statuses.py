@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
 from itertools import cycle
@@ -14,17 +14,11 @@ from tests.soak.report import Result, Tally
 from tests.soak.sockets import authority
 from tests.support.clock import FakeClock
 from tests.support.secrets import ENCODINGS
-from tests.support.settings import app_settings
-from tests.support.sound import murmur
-from transcription.clock import Budget
+from tests.support.speech_client import Caller
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, TranscriptionError
-from transcription.settings.app import Settings
-from transcription.speech.client import RecognitionOptions, SpeechClient
-from transcription.speech.encoding import encoded
-from transcription.transcript.model import Usage
+from transcription.speech.client import NO_ROOM
 
 BAR = "status codes × Retry-After"
-BUDGET = 600.0  # seconds
 RETRYABLE = (408, 429, 500, 502, 503, 504)
 FINAL: dict[int, type[TranscriptionError]] = {
     401: Misconfigured,
@@ -34,17 +28,24 @@ FINAL: dict[int, type[TranscriptionError]] = {
 }
 ECHOES = cycle(encode(f"Denied for {SPEECH_KEY}") for encode in ENCODINGS.values())  # bodies that repeat the key
 BACKOFF = (0.75, 1.25)  # seconds; the first wait, with its jitter
+LEAST_GATE = (0.375, 0.625)  # seconds; the same after a refusal, while no more than one request may be in flight
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A value of Retry-After, and the shortest and the longest wait that it may cause.
+    """A value of Retry-After, and the seconds of the wait that it asks for.
 
-    `waits` is None if the wait does not fit into the budget.
+    `seconds` is 0 if it asks for none, and None if the wait does not fit into the budget.
     """
 
     retry_after: str | None
-    waits: tuple[float, float] | None
+    seconds: float | None = 0.0
+
+    def waits(self, status: int) -> tuple[float, float] | None:
+        """Return the shortest and the longest wait after this status."""
+        if self.seconds == 0:
+            return LEAST_GATE if status in NO_ROOM else BACKOFF
+        return None if self.seconds is None else (self.seconds, self.seconds)
 
 
 def cells(clock: FakeClock) -> list[Cell]:
@@ -52,20 +53,20 @@ def cells(clock: FakeClock) -> list[Cell]:
         return format_datetime(clock.now() + timedelta(seconds=seconds), usegmt=True)
 
     return [
-        Cell(None, BACKOFF),
-        Cell("7", (7, 7)),
-        Cell("120", (120, 120)),
-        Cell(date(90), (90, 90)),
+        Cell(None),
+        Cell("7", 7),
+        Cell("120", 120),
+        Cell(date(90), 90),
         Cell("86400", None),
         Cell("9" * 40, None),
         Cell(date(86_400), None),
-        Cell("0", BACKOFF),
-        Cell("-5", BACKOFF),
-        Cell("1.5e3", BACKOFF),
-        Cell("soon", BACKOFF),
-        Cell("", BACKOFF),
-        Cell("Thu, 99 Foo 2026 99:99:99 GMT", BACKOFF),
-        Cell(date(-3600), BACKOFF),
+        Cell("0"),
+        Cell("-5"),
+        Cell("1.5e3"),
+        Cell("soon"),
+        Cell(""),
+        Cell("Thu, 99 Foo 2026 99:99:99 GMT"),
+        Cell(date(-3600)),
     ]
 
 
@@ -81,40 +82,34 @@ def run(harness: Harness) -> Result:
 
 @dataclass
 class Service:
-    """An endpoint, and a client with its own clock."""
+    """An endpoint. Each request to it has a client and a clock of its own."""
 
     endpoint: SpeechEndpoint
     canaries: Canaries
-    clock: FakeClock = field(default_factory=FakeClock)
-
-    def __post_init__(self) -> None:
-        settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=self.endpoint.url, AZURE_SPEECH_KEY=SPEECH_KEY))
-        self.client = SpeechClient(settings.speech, self.clock)
-        self.audio = encoded(murmur(0.2), "wav")
 
     def problem(self, cell: Cell, status: int) -> str | None:
         """Send one request that meets this status, and return the problem with the reaction, if any."""
         headers = {} if cell.retry_after is None else {"Retry-After": cell.retry_after}
-        self.clock.__init__()  # type: ignore[misc]  # start again: the dates in the cells count from there
+        clock = FakeClock()  # the dates in the cells count from its start
         self.endpoint.received.clear()
         self.endpoint.faults.append(Fault.status(status, next(ECHOES), headers))
-        error = self._recognize()
+        error = self._recognize(clock)
         self.canaries.search(repr(error), "an exception")
-        waited, requests = self.clock.slept, len(self.endpoint.received)
+        waited, requests = clock.slept, len(self.endpoint.received)
         expected: type[Exception] | None = FINAL.get(status)
         waits: tuple[float, float] | None = None
         if status in RETRYABLE:
-            expected, waits = (None, cell.waits) if cell.waits else (Exhausted, None)
+            waits = cell.waits(status)
+            expected = None if waits else Exhausted
         right = type(error) is (expected or type(None)) and requests == (2 if waits else 1)
         right &= len(waited) == 1 and waits[0] <= waited[0] <= waits[1] if waits else not waited
         outcome = f"{error!r}, {requests} requests, waits {waited}"
         return None if right else f"{status} with Retry-After {cell.retry_after!r}: {outcome}"
 
-    def _recognize(self) -> TranscriptionError | None:
+    def _recognize(self, clock: FakeClock) -> TranscriptionError | None:
+        settings = {"AZURE_SPEECH_KEY": SPEECH_KEY, "SPEECH_MAX_CONCURRENT_REQUESTS": "1"}
         try:
-            self.client.recognize(
-                self.audio, RecognitionOptions("en-US", "masked"), Usage(), Budget(self.clock, BUDGET, "a.wav")
-            )
+            Caller(self.endpoint, clock, **settings)()
         except TranscriptionError as error:
             return error
         return None

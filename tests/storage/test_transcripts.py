@@ -305,7 +305,6 @@ def with_gap(seconds: float, **fields: object) -> dict[str, object]:
         (PARTIAL_DOCUMENT, with_gap(6.0), False),
         (replace(PARTIAL_DOCUMENT, source_etag="0"), with_gap(6.0, error={}), False),
         (replace(PARTIAL_DOCUMENT, partial=False), with_gap(6.0, error={}), False),
-        (replace(PARTIAL_DOCUMENT, final=True, missing=math.inf), with_gap(4.0, error={}), True),
     ],
     ids=[
         "failure",
@@ -315,13 +314,18 @@ def with_gap(seconds: float, **fields: object) -> dict[str, object]:
         "all words",
         "old content",
         "failure before",
-        "final",
     ],
 )
 def test_a_partial_document_is_kept_if_another_try_lost_more_of_the_same_content(
     stored: StoredDocument, new: dict[str, object], kept: bool
 ) -> None:
     assert stored.is_preferable(new, {}, THIS) is kept
+
+
+def test_a_final_partial_document_without_captions_is_kept_if_the_new_one_is_not_final() -> None:
+    stored = replace(PARTIAL_DOCUMENT, final=True, missing=math.inf)
+    assert stored.is_preferable(with_gap(4.0, error={}), {"vtt": "new"}, THIS)
+    assert not stored.is_preferable(with_gap(4.0), {"vtt": "new"}, THIS)
 
 
 @pytest.mark.parametrize(
@@ -386,6 +390,15 @@ def test_a_lookup_tells_whether_the_upload_was_abandoned(
     app.transcripts.upload_blob("a.json", json.dumps(document), metadata=metadata)
     stored = transcripts.find("a")
     assert (stored.abandoned, stored.final) == (abandoned, try_again == "false")
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{", b"[1]"])
+def test_a_failure_whose_metadata_call_it_final_is_final_whatever_its_body(
+    app: App, transcripts: Transcripts, body: bytes
+) -> None:
+    app.transcripts.upload_blob("a.json", body, metadata={"status": "Failed", "try_again": "false"})
+    stored = transcripts.find("a")
+    assert (stored.final, stored.abandoned) == (True, False)
 
 
 def test_a_failure_that_is_too_long_to_be_read_is_not_final(

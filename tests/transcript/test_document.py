@@ -15,8 +15,8 @@ SOURCE = Source("audio", "fr-FR/a.wav", "0x8D0", 1234, "wav / pcm_s16le, 16000 H
 def usage() -> Usage:
     used = Usage("https://westeurope.stt.speech.microsoft.com")
     for number in range(2):
-        used.sent(f"{number:032x}", 1.5)
-    used.answered()
+        used.sent(f"{number:032x}")
+    used.answered(1.5)
     return used
 
 
@@ -65,7 +65,8 @@ def test_a_transcript_has_every_key_that_applies() -> None:
         },
         "recognition": {
             "requests": 2,
-            "audioSecondsSent": 3.0,
+            "retries": 1,
+            "audioSecondsSent": 1.5,
             "connectionIds": ["0" * 32, "0" * 31 + "1"],
             "endpoint": "https://westeurope.stt.speech.microsoft.com",
         },

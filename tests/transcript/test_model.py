@@ -62,8 +62,8 @@ def test_usage_counts_the_requests_of_all_threads() -> None:
 
     def send() -> None:
         for _ in range(500):
-            usage.sent("id", 0.5)
-            usage.answered()
+            usage.sent("id")
+            usage.answered(0.5)
 
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:

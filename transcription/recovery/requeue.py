@@ -5,9 +5,13 @@ Each reason has its waits. Where none is left, nothing is queued: the sweep find
 
 import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
-from transcription.errors import Exhausted
+from azure.core.exceptions import AzureError
+
+from transcription.errors import Claimed, ClaimLost, Exhausted, StorageFailed
+from transcription.storage.account import reason
 from transcription.storage.progress import wait_after_attempts
 from transcription.storage.queues import AgainMessage, AgainQueue
 
@@ -36,11 +40,19 @@ class Requeue:
         """Try again after a time without any answer from the service, but not before it asked to come back."""
         self._send(replace(message, reset=False), "unanswered", max(error.wait, wait_after_attempts(attempts)))
 
-    def unwritten(self, message: AgainMessage) -> None:
-        """Write the document later."""
+    def unwritten(self, message: AgainMessage, error: AzureError | StorageFailed, keep: Callable[[], None]) -> None:
+        """Write the document later, because of this error. `keep` keeps the answers until then.
+
+        Raises the error if the answers cannot be kept and nothing can be queued.
+        """
+        kept = _succeeds(keep)
         waits = (*UNWRITTEN_WAITS, 2 * LONGEST_WAIT)
         wait = waits[min(message.unwritten, len(UNWRITTEN_WAITS))]
-        self._send(replace(message, unwritten=message.unwritten + 1), "unwritten", wait)
+        later = replace(message, unwritten=message.unwritten + 1)
+        queued = _succeeds(lambda: self._send(later, "unwritten", wait))
+        if not (kept or queued):
+            raise error
+        log.error("%r: the transcript could not be written and will be later: %s", message.name, _why(error))
 
     def _send(self, message: AgainMessage, reason: str, seconds: float) -> None:
         line = {"event": "requeued", "name": message.name, "reason": reason, "seconds": round(seconds)}
@@ -49,3 +61,19 @@ class Requeue:
             log.info(json.dumps(line))
         else:
             log.info(json.dumps({**line, "by": "sweep"}))
+
+
+def _succeeds(step: Callable[[], None]) -> bool:
+    """Tell whether the step succeeds. Another worker that has the upload is success: it will write the document."""
+    try:
+        step()
+    except (Claimed, ClaimLost):
+        return True
+    except (AzureError, StorageFailed) as error:
+        log.error("Storage failed: %s", _why(error))
+        return False
+    return True
+
+
+def _why(error: AzureError | StorageFailed) -> str:
+    return reason(error) if isinstance(error, AzureError) else str(error)

@@ -15,6 +15,8 @@ from local.host.standin import POISON_QUEUE
 from tests.local.host.conftest import Start
 from tests.support.host_app import HostApp
 from tests.support.processes import eventually
+from transcription.settings.app import StorageSettings
+from transcription.storage.queues import AgainMessage, AgainQueue
 
 WAIT = 1.5  # seconds; less than the delay in host.json, and more than a few polls of a queue
 
@@ -27,6 +29,16 @@ def test_a_failed_queue_message_waits_as_long_as_host_json_says(app: HostApp, st
         time.sleep(WAIT)
         assert len(app.calls("message")) == 1
         eventually(lambda: len(app.calls("message")) == 2)
+
+
+def test_the_apps_own_queue_client_is_understood(app: HostApp, start: Start) -> None:
+    message = AgainMessage("fr-FR/Grüße.wav", unwritten=2)
+    settings = StorageSettings.read({"AudioStorage": app.storage.connection_string})
+    with start():
+        AgainQueue(settings, app.queue_name).send(message, 0)
+        eventually(lambda: len(app.calls("message")) == 1)
+    ((text, _),) = app.calls("message")
+    assert AgainMessage.decode(text.encode()) == message
 
 
 def test_a_message_sent_with_a_delay_is_not_delivered_before(app: HostApp, start_plain: Start) -> None:

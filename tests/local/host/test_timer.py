@@ -88,7 +88,7 @@ def test_the_host_calls_a_timers_function_when_its_clock_says_so(app: HostApp, s
 
 def test_a_timers_function_is_never_called_twice_at_the_same_time(app: HostApp, start_plain: Start) -> None:
     clock = ManualClock()
-    with start_plain(clock=clock, SCHEDULE="0 * * * * *", TICK_SECONDS="1"):
+    with start_plain(clock=clock, SCHEDULE="0 * * * * *", TICK_SECONDS="2"):
         eventually(lambda: clock.sleepers == 1)
         clock.advance(60)
         eventually(lambda: app.calls("tick") == [False])
