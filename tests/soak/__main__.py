@@ -17,6 +17,7 @@ from tests.soak import (
     endurance,
     fairness,
     inflight,
+    killed,
     kills,
     media,
     names,
@@ -26,6 +27,7 @@ from tests.soak import (
     sockets,
     stateful,
     statuses,
+    stopped,
     waiting,
     wire,
 )
@@ -51,6 +53,8 @@ BARS: dict[str, Callable[[Harness], Result]] = {
     "once": once.run,
     "starved": waiting.run_starved,
     "budget": waiting.run_long,
+    "killed": killed.run,
+    "stopped": stopped.run,
     "endurance": endurance.run,
 }
 SECRETS = "canaries"  # the search for secrets; it accompanies the bars and has mutants of its own

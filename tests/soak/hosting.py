@@ -61,17 +61,26 @@ class TimedQueue(SpyQueue):
 class QueueHost:
     """Delivers the messages of the app's queue, up to AT_ONCE in parallel.
 
-    deliveries: upload → deliveries so far. poisoned: the messages that failed as often as the host tries.
+    deliveries: upload → deliveries so far. poisoned: the errors of messages that failed as often as the host tries.
     """
 
     def __init__(self, app: SoakApp, job: Callable[[], Job]) -> None:
         """Replace the app's queue. `job` returns the Job of the process that gets the next message."""
         self.queue = app.queue = TimedQueue(app)
         self.deliveries: Counter[str] = Counter()
-        self.poisoned: list[AgainMessage] = []
+        self.poisoned: list[str] = []
         self._job = job
+        self._container = app.audio.container_name
         self._at_work = 0
         self._lock = threading.Lock()
+
+    def event(self, name: str, job: Job | None = None) -> str | None:
+        """Deliver an event about the upload, to this Job if one is given. Return the problem if it fails at first."""
+        try:
+            (job or self._job()).run(self._container, name)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the host would have to try again
+            return f"{name}: {type(error).__name__}: {error!s:.300}"
+        return None
 
     def deliver_due(self) -> int:
         """Deliver the messages that have appeared, and return their number."""
@@ -119,12 +128,12 @@ class QueueHost:
         self.deliveries[message.name] += 1
         for _ in range(TRIES):
             try:
-                return self._job().again(message.encode().encode())
+                self._job().again(message.encode().encode())
             except Exception as error:  # noqa: BLE001  # the host tries again after any error
-                last = error
-        self.poisoned.append(message)
-        print(f"  poisoned: {message}: {type(last).__name__}: {last!s:.300}")  # noqa: T201
-        return None
+                problem = f"{message.name}: {type(error).__name__}: {error!s:.300}"
+            else:
+                return
+        self.poisoned.append(problem)
 
 
 def talk_of(clips: int, seconds: float, seed: int = 0) -> bytes:

@@ -1,9 +1,10 @@
 """Delivers five events for each upload at the same moment, to five workers: each clip is paid for once."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from local.speech import HelloWorld
-from tests.soak.harness import FastClock, Harness, SoakApp
+from tests.soak.harness import FastClock, Harness
 from tests.soak.hosting import QueueHost, clips_problem, talk_of
 from tests.soak.report import Result, Tally
 from transcription.job import Job
@@ -26,13 +27,11 @@ def run(harness: Harness) -> Result:
         names = [f"{number}.wav" for number in range(count)]
         for number, name in enumerate(names):
             app.upload(name, talk_of(CLIPS, CLIP_SECONDS, number))
-        tries: dict[str, list[int]] = {}
         with host.running():
-            tally.run_each(lambda name: tries.update({name: _deliver_at_once(app, jobs, name)}), names, AT_ONCE)
+            tally.run_each(lambda name: _deliver_at_once(host, jobs, name), names, AT_ONCE)
         passes = len([one for one in app.endpoint.received if one.status == 200]) / CLIPS
         for name in names:
-            problem = f"{name}: {tries[name]} tries" if max(tries[name]) > 1 else clips_problem(app, name, CLIPS)
-            if problem:
+            if problem := clips_problem(app, name, CLIPS):
                 tally.count(problem)
         if passes != count or app.progress() or host.poisoned:
             tally.count(f"{passes:.1f} passes, {len(app.progress())} blobs of progress left, {host.poisoned[:3]}")
@@ -40,17 +39,13 @@ def run(harness: Harness) -> Result:
     return tally.result(f"{count} recordings × {EVENTS} concurrent events: {passes:.1f} passes, {repeated} came again")
 
 
-def _deliver_at_once(app: SoakApp, jobs: list[Job], name: str) -> list[int]:
-    """Deliver the event to each worker at the same moment. Return the tries that each needed."""
-    start, tries = threading.Barrier(len(jobs)), []
+def _deliver_at_once(host: QueueHost, jobs: list[Job], name: str) -> str | None:
+    """Deliver the event to each worker at the same moment. Return the first problem, if any."""
+    start = threading.Barrier(len(jobs))
 
-    def deliver(job: Job) -> None:
+    def deliver(job: Job) -> str | None:
         start.wait()
-        tries.append(app.deliver(lambda: job, name))
+        return host.event(name, job)
 
-    threads = [threading.Thread(target=deliver, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return tries
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        return next(filter(None, pool.map(deliver, jobs)), None)
