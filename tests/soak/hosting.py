@@ -20,6 +20,7 @@ from transcription.storage.queues import AgainMessage
 
 AT_ONCE = 8  # messages; the host's queues.batchSize
 POLL_SECONDS = 0.01
+WATCH_SECONDS = 0.05  # between two looks at the documents
 SETTLE_SECONDS = 400.0  # in real time, for all messages of a bar
 
 
@@ -156,3 +157,25 @@ def paid_twice(app: SoakApp) -> int:
     """Return the number of answers to clips that had an answer already."""
     answers = Counter(request.sha256 for request in list(app.endpoint.received) if request.status == 200)
     return sum(answers.values()) - len(answers)
+
+
+@contextmanager
+def watched(app: SoakApp) -> Iterator[dict[tuple[str, str], float]]:
+    """Look at the documents all the time. Yield when each was first seen with each status: (name, status) → time."""
+    seen: dict[tuple[str, str], float] = {}
+    stopping = threading.Event()
+
+    def look() -> None:
+        for blob in app.transcripts.list_blobs(include=["metadata"]):
+            seen.setdefault((blob.name, blob.metadata["status"]), app.clock.monotonic())
+
+    def watch() -> None:
+        while not stopping.wait(WATCH_SECONDS):
+            look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield seen
+    stopping.set()
+    thread.join()
+    look()

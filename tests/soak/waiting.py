@@ -1,18 +1,13 @@
 """Gives recordings too little time: what one invocation leaves, the next one does, and nobody sees a failure."""
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from local.speech import HelloWorld
 from tests.soak.harness import FastClock, Harness, SoakApp
-from tests.soak.hosting import QueueHost, clips_problem, paid_twice, talk_of
+from tests.soak.hosting import QueueHost, clips_problem, paid_twice, talk_of, watched
 from tests.soak.report import Result, Tally
 from tests.support.processes import eventually
+from transcription.transcript.model import FAILED
 
 AT_ONCE = 16  # events that the host delivers in parallel
-WATCH_SECONDS = 0.05  # between two looks at the documents
 
 STARVED = "sixteen recordings, one turn"
 CLIPS = 3
@@ -25,9 +20,8 @@ PLACES = 4
 
 def run_starved(harness: Harness) -> Result:
     recordings, seconds = harness.number(16, 4), harness.number(4, 2)
-    tally = Tally(STARVED, recordings)
-    service = {"latency": lambda _: LATENCY * seconds, "quota": 1, "keep_audio": False}
-    with harness.app(HelloWorld(), FastClock(SPEED), **service) as app:
+    tally = Tally(STARVED, 2 * recordings)
+    with harness.app(HelloWorld(), FastClock(SPEED), latency=lambda _: LATENCY * seconds, keep_audio=False) as app:
         app.environ |= _budget(SPEED * seconds) | {"SPEECH_MAX_CONCURRENT_REQUESTS": "1"}
         host = QueueHost(app, lambda: job)
         job = app.job()
@@ -40,12 +34,12 @@ def run_starved(harness: Harness) -> Result:
                 eventually(lambda: app.requests > 0)  # the place is taken
             return host.event(name)
 
-        with _failures(app) as failures, host.running():
+        with watched(app) as seen, host.running():
             tally.run_each(deliver, names, AT_ONCE)
-        _check(tally, app, host, dict.fromkeys(names, CLIPS))
-        if failures:
-            tally.count(f"documents that had failed for a while: {sorted(failures)}")
-        came = sum(host.deliveries.values())
+        _check(tally, app, host, dict.fromkeys(names, CLIPS), most_repeated=host.deliveries.total())
+        if failed := sorted(name for name, status in seen if status == FAILED):
+            tally.count(f"documents that had failed for a while: {failed}")
+        came = host.deliveries.total()
     return tally.result(f"{recordings} recordings, {CLIPS * recordings} clips in turn: {came} came again, none failed")
 
 
@@ -54,7 +48,7 @@ def run_long(harness: Harness) -> Result:
     seconds = harness.number(20, 2)
     work, clips = harness.number(120, 6), harness.number(160, 60)
     clip_seconds = work * PLACES / clips
-    tally = Tally(LONG, 1)
+    tally = Tally(LONG, 2)
     with harness.app(HelloWorld(), FastClock(1.0), latency=lambda _: clip_seconds, keep_audio=False) as app:
         app.environ |= _budget(seconds) | {"SPEECH_MAX_CONCURRENT_REQUESTS": str(PLACES)}
         host = QueueHost(app, lambda: job)
@@ -77,29 +71,9 @@ def _budget(seconds: float) -> dict[str, str]:
 def _check(tally: Tally, app: SoakApp, host: QueueHost, uploads: dict[str, int], most_repeated: int = 0) -> None:
     """Count documents that are not complete, clips that were sent too often, and messages that failed."""
     for name, clips in uploads.items():
-        if problem := clips_problem(app, name, clips):
-            tally.count(problem)
+        tally.count(clips_problem(app, name, clips))
     repeated = app.requests - sum(uploads.values())
     if repeated > most_repeated or paid_twice(app) > most_repeated:
         tally.count(f"{repeated} requests too many, {paid_twice(app)} of them answered")
     if host.poisoned or app.progress():
         tally.count(f"{len(host.poisoned)} messages failed, {len(app.progress())} blobs of progress are left")
-
-
-@contextmanager
-def _failures(app: SoakApp) -> Iterator[set[str]]:
-    """Look at all documents all the time. Yield the names of those that have failed at any time."""
-    failed: set[str] = set()
-    stopping = threading.Event()
-
-    def watch() -> None:
-        while not stopping.wait(WATCH_SECONDS):
-            documents = app.transcripts.list_blobs(include=["metadata"])
-            failed.update(blob.name for blob in documents if blob.metadata["status"] == "Failed")
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield failed
-    time.sleep(2 * WATCH_SECONDS)
-    stopping.set()
-    thread.join()
