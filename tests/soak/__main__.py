@@ -17,14 +17,19 @@ from tests.soak import (
     endurance,
     fairness,
     inflight,
+    killed,
     kills,
+    long,
     media,
     names,
+    once,
     outage,
     quota,
     sockets,
     stateful,
     statuses,
+    stopped,
+    waiting,
     wire,
 )
 from tests.soak.canaries import SPEECH_KEY, Canaries
@@ -46,6 +51,12 @@ BARS: dict[str, Callable[[Harness], Result]] = {
     "stateful": stateful.run,
     "media": media.run,
     "names": names.run,
+    "once": once.run,
+    "starved": waiting.run_starved,
+    "budget": waiting.run_long,
+    "long": long.run,
+    "killed": killed.run,
+    "stopped": stopped.run,
     "endurance": endurance.run,
 }
 SECRETS = "canaries"  # the search for secrets; it accompanies the bars and has mutants of its own
