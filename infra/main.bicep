@@ -188,7 +188,6 @@ module roles 'modules/roles.bicep' = {
     insightsName: names.insights
     vaultName: names.vault
     userContainers: [chosen.AUDIO_CONTAINER, chosen.TRANSCRIPT_CONTAINER]
-    workContainer: chosen.WORK_CONTAINER
     deadLetterContainer: deadLetterContainerName
     userObjectId: userObjectId
     // Role assignments are named after their principal; the module says why. The principal's id is unknown before the

@@ -74,7 +74,7 @@ var rowAlerts = [
     query: 'repeated-sweeps'
     severity: 2
     threshold: 0
-    description: 'The sweep found uploads again that it had queued before. They are tried five times, with growing waits. Nothing to do unless it goes on for a day: then the queries failed-documents, exhausted, unwritten-documents and again-failures show why they do not end.'
+    description: 'The sweep found uploads again that had been tried before without any answer. They are tried again with growing waits. Nothing to do unless it goes on for a day: then the queries failed-documents, exhausted, unwritten-documents and again-failures show why they do not end.'
   }
   {
     query: 'throttling'

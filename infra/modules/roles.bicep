@@ -8,8 +8,6 @@ param insightsName string
 param vaultName string
 @description('The containers that people use.')
 param userContainers string[]
-@description('The container for the progress of recordings.')
-param workContainer string
 @description('The container for events that could not be delivered.')
 param deadLetterContainer string
 @description('The user who may upload, read and run infra/redrive.py. Empty: nobody.')
@@ -22,7 +20,6 @@ param topicPrincipalId string
 // Built-in roles have the same GUIDs everywhere.
 var roleIds = {
   blobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
-  blobDataReader: '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
   blobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
   queueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   queueDataMessageSender: 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
@@ -46,10 +43,6 @@ resource storage 'Microsoft.Storage/storageAccounts@2026-06-01' existing = {
         name: container
       }
     ]
-
-    resource work 'containers' existing = {
-      name: workContainer
-    }
 
     resource deadLetters 'containers' existing = {
       name: deadLetterContainer
@@ -133,22 +126,12 @@ resource userOnContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 ]
 
-// infra/redrive.py puts uploads on the queue, unless the progress shows that the app is at work on them.
-
+// For infra/redrive.py.
 resource userOnQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userObjectId)) {
   scope: storage::queues::again
   name: guid(storage::queues::again.id, userObjectId, roleIds.queueDataMessageSender)
   properties: {
     principalId: userObjectId
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.queueDataMessageSender)
-  }
-}
-
-resource userOnWork 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(userObjectId)) {
-  scope: storage::blobs::work
-  name: guid(storage::blobs::work.id, userObjectId, roleIds.blobDataReader)
-  properties: {
-    principalId: userObjectId
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleIds.blobDataReader)
   }
 }

@@ -1,23 +1,39 @@
 """Tests that docs/deploy.md agrees with infra/."""
 
 import re
+from typing import Any
 
 from infra import redrive
 from local.tools import PROJECT
+from tests.infra.arm import Json, Scope
 from tests.infra.conftest import INFRA
 
 DOC = (PROJECT / "docs" / "deploy.md").read_text()
 
 
-def test_the_table_of_quotas_agrees_with_the_template() -> None:
-    rows = re.findall(
-        r"^\| `(\w\d)` \| (\d+|counts as 1).*? \| (\d+|any).*? \| (\d+) \S (\d+) = (\d+) \|$", DOC, re.MULTILINE
-    )
+def test_the_table_of_quotas_agrees_with_the_template(main_template: Json) -> None:
+    rows = re.findall(r"^\| `(\w\d)` \| (\d+|counts as 1).*? \| (\d+|any).*? \| (\d+) \|$", DOC, re.MULTILINE)
     assert len(rows) == 4
-    for sku, quota, maximum, *result in rows:
-        requests = 1 if sku == "F0" else int(quota)
-        instances = requests if maximum == "any" else min(int(maximum), requests)
-        assert [instances, requests // instances, instances * (requests // instances)] == [int(each) for each in result]
+    for sku, quota, maximum, instances in rows:
+        parameters: dict[str, Any] = {} if sku == "F0" else {"speechConcurrentRequests": int(quota)}
+        parameters |= {} if maximum == "any" else {"maximumInstances": int(maximum)}
+        (app,) = (
+            each
+            for each in Scope(main_template, {"speechSku": sku, **parameters}).deployed()
+            if each["type"] == "Microsoft.Web/sites"
+        )
+        scale = app["properties"]["functionAppConfig"]["scaleAndConcurrency"]
+        assert scale["maximumInstanceCount"] == int(instances)
+
+
+def test_the_alerts_that_always_need_somebody_are_named_and_all_are_paid_for(main_template: Json) -> None:
+    resources = list(Scope(main_template, {}).deployed())
+    rules = [each for each in resources if each["type"] == "Microsoft.Insights/scheduledQueryRules"]
+    (count,) = re.findall(r"^\| alerts, .* \| (\d+) × 1\.50 ", DOC, re.MULTILINE)
+    assert int(count) == len(rules)
+    urgent = {each["properties"]["displayName"] for each in rules if each["properties"]["severity"] == 1}
+    assert urgent == {"Transcription: unwritten documents", "Transcription: abandoned uploads"}
+    assert "*Unwritten documents* and *abandoned\nuploads* always need you" in DOC
 
 
 def test_every_query_is_explained_and_every_mentioned_parameter_exists() -> None:
@@ -51,7 +67,7 @@ def test_links_within_the_page_have_a_target() -> None:
 
 
 def test_the_costs_are_calculated_correctly() -> None:
-    costs = [float(each) for each in re.findall(r"^\| (?!alerts).*\| (\d+\.\d+) \|$", DOC, re.MULTILINE)]
+    costs = [float(each) for each in re.findall(r"^\| (?!alerts|sweeps).*\| (\d+\.\d+) \|$", DOC, re.MULTILINE)]
     assert len(costs) == 5
     assert round(sum(costs)) == 18
     assert round(1000 / 60 * 1.00, 2) == costs[0]

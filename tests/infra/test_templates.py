@@ -20,7 +20,6 @@ ROLES = {
     "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
-    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
@@ -406,7 +405,6 @@ def test_nobody_has_more_roles_than_necessary(usual: Deployment) -> None:
         ("topic", "Storage Blob Data Contributor", "dead-letters"),
         ("user", "Storage Blob Data Contributor", "audio"),
         ("user", "Storage Blob Data Contributor", "transcripts"),
-        ("user", "Storage Blob Data Reader", "transcription-work"),
         ("user", "Storage Queue Data Message Sender", "transcription-again"),
     }
 
