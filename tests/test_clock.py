@@ -23,9 +23,7 @@ def test_an_error_after_the_budget_names_the_setting_and_the_reason(clock: FakeC
 
 def test_an_error_within_the_budget_states_no_time_that_did_not_pass(clock: FakeClock) -> None:
     error = Budget(clock, 90, "a.wav").exhausted("The service was down.", 7200)
-    assert str(error) == (
-        "The next request has to wait 7200 s, longer than this invocation lasts. The service was down."
-    )
+    assert str(error) == "The next request would come after MAX_PROCESSING_MINUTES. The service was down."
     assert error.wait == 7200
 
 

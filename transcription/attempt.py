@@ -6,7 +6,7 @@ the upload or the document could not be written; or with an error of storage, so
 
 import logging
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 
 from azure.core.exceptions import AzureError
@@ -103,12 +103,14 @@ class Attempt:
                 self._write(self._outputs(), existing)
             except Exhausted as error:
                 self._continue_later(error, existing, answered=self._tools.answers > answers)
-        except Claimed:
+        except Claimed as error:
+            log.info("%r: this worker stops: %s", self._upload.name, error)
             self._tools.requeue.claimed(self._message)
-        except ClaimLost as lost:
-            log.warning("%r: %s, so this one stops", self._upload.name, lost)
         except UploadChanged:
             self._progress.delete()
+            raise
+        except (AzureError, StorageFailed):
+            self._uncount_attempt()
             raise
         finally:
             self._progress.release()
@@ -139,7 +141,7 @@ class Attempt:
                 transcript = transcriber.transcribe(
                     recording, options, self._usage, self._requester, self._progress, self._keep_progress
                 )
-        except (Final, Misconfigured, AbandonedForGood) as error:
+        except (Final, Misconfigured) as error:
             return self._failed(error)
         content = document(transcript, self._source, self._usage, self._tools.clock.now())
         return _Outputs(content, caption_files(transcript, settings.document_formats), transcript.error)
@@ -160,6 +162,12 @@ class Attempt:
         self._progress.set_attempts(attempts + 1)
         self._requester.last_try = attempts + 1 == MAX_ATTEMPTS
 
+    def _uncount_attempt(self) -> None:
+        """Take the attempt back, because storage failed. That is no failure of this upload."""
+        if self._resumed and self._progress.claimed and self._progress.attempts:
+            with suppress(AzureError, Claimed):
+                self._progress.set_attempts(self._progress.attempts - 1)
+
     def _keep_progress(self) -> None:
         """Claim the upload, unless that is done. Read the answers of earlier workers, and write down new ones.
 
@@ -170,17 +178,13 @@ class Attempt:
         self._progress.begin(self._fingerprint)
 
     def _claim(self) -> None:
-        """Claim the upload.
-
-        Raises Claimed if another worker has it, and ClaimLost if one has just finished it.
-        """
+        """Claim the upload. Raises Claimed if another worker has it, or has just finished it."""
         self._progress.claim()
         if self._is_finished(self._tools.transcripts.find(self._upload.name)):
             self._progress.delete()
             raise ClaimLost("another worker has finished the upload")
 
     def _stop(self) -> None:
-        """Send no more requests, because another worker has taken the upload over."""
         self._requester.stop(ClaimLost("another worker has taken the upload over"))
         if not isinstance(self._tools.transcriber, Misconfigured):
             self._tools.transcriber.speech.dispatcher.wake()
@@ -188,11 +192,11 @@ class Attempt:
     def _write(self, outputs: _Outputs, existing: StoredDocument) -> bool:
         """Write the outputs and return True. If that fails, keep the answers, queue the upload and return False."""
         try:
-            if self._progress.claimed:
-                self._progress.confirm()
+            self._progress.confirm()
             self._publish(outputs, existing)
         except (AzureError, StorageFailed) as error:
-            self._tools.requeue.unwritten(self._message, error, self._secure_outputs)
+            self._tools.requeue.unwritten(self._message, error, self._secure_progress)
+            self._uncount_attempt()
             return False
         log.info(log_line(outputs.document, self._usage, self._budget.seconds - self._budget.left()))
         if outputs.error:
@@ -219,15 +223,12 @@ class Attempt:
         retry_writing(publish, self._tools.clock, upload.name)
 
     def _secure_progress(self) -> None:
-        self._keep_progress()
-        self._progress.confirm()
-
-    def _secure_outputs(self) -> None:
-        """Keep the answers until the document can be written. That it cannot is no failure of this upload."""
+        """Keep the answers for the next worker, also those of a short recording."""
+        if not self._progress.claimed:
+            self._progress.claim()
         if self._fingerprint:
-            self._secure_progress()
-        if self._progress.attempts:
-            self._progress.set_attempts(0)
+            self._progress.begin(self._fingerprint)
+        self._progress.confirm()
 
     def _continue_later(self, error: Exhausted, existing: StoredDocument, *, answered: bool) -> None:
         """Queue the upload, because its time is up. `answered` tells whether the service answered anybody meanwhile.
@@ -236,11 +237,14 @@ class Attempt:
         """
         if self._usage.answers:
             self._secure_progress()
-        if answered and self._requester.failed:
-            self._tools.requeue.unanswered(self._message, self._progress.attempts, error)
-        elif answered:
+        outlasts = error.wait >= self._budget.seconds  # then the service refused at once, and said until when
+        fails_by_itself = self._requester.failed and not self._usage.new_answers
+        if outlasts or (answered and not fails_by_itself):
             if self._resumed:
                 self._progress.set_attempts(0)  # it had no turn, or not enough time: that is no failure
+            self._progress.release()  # before another worker gets the message
             self._tools.requeue.out_of_time(self._message, error)
-        elif self._write(self._failed(error), existing):
+        elif answered or self._write(self._failed(error), existing):
+            if self._resumed:
+                self._progress.set_attempts(self._progress.attempts)  # the wait for the next attempt begins now
             self._tools.requeue.unanswered(self._message, self._progress.attempts, error)

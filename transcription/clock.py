@@ -22,7 +22,10 @@ class Clock(Protocol):
         """Wait for `seconds`, or until `woken` is set."""
 
     def wait(self, event: threading.Event, seconds: float | None) -> None:
-        """Wait for an event that other threads are about to set, at most for `seconds`. A test's clock stands still."""
+        """Wait for an event that other threads are about to set, at most for `seconds`.
+
+        Unlike with `sleep`, nothing depends on the passing of time.
+        """
 
 
 class SystemClock:
@@ -57,9 +60,9 @@ class Budget:
         return self._ends - self.clock.monotonic()
 
     def exhausted(self, reason: str, wait: float = 0.0) -> Exhausted:
-        """Return an error that says why the work ends before `wait` seconds have passed. `reason` is a sentence."""
-        if self.left() <= 0:
-            return Exhausted(f"Not finished within {self.seconds / 60:.3g} minutes (MAX_PROCESSING_MINUTES). {reason}")
+        """Return an error that says why the work ends. It can go on after `wait` seconds. `reason` is a sentence."""
+        if self.left() > 0:
+            return Exhausted(f"The next request would come after MAX_PROCESSING_MINUTES. {reason}", wait)
         return Exhausted(
-            f"The next request has to wait {wait:.0f} s, longer than this invocation lasts. {reason}", wait
+            f"Not finished within {self.seconds / 60:.3g} minutes (MAX_PROCESSING_MINUTES). {reason}", wait
         )

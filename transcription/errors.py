@@ -10,21 +10,21 @@
     │   ├── NothingRecognized
     │   ├── UnknownLanguage
     │   ├── InvalidOption
-    │   └── RequestRefused
+    │   ├── RequestRefused
+    │   └── AbandonedForGood
     ├── Misconfigured          the deployer must fix the app, then the upload is delivered again
     ├── Retryable              may be temporary: retried within the recording's budget
     │   └── Refused            the service has no room for the request
     ├── Exhausted              such a failure lasted longer than the budget
     ├── Abandoned              the host gave up on the upload, and no document says why
-    │   └── AbandonedForGood   so did the app, after five tries of its own
     ├── StorageFailed          storage is down or refuses access: the host tries again
     ├── Claimed                another worker is at work on the upload: look again later
-    ├── ClaimLost              another worker took the upload over: stop, and write nothing
+    │   └── ClaimLost          it took the upload over: stop, and write nothing
     └── UploadChanged          the upload is no longer the one that the work began with
         ├── UploadReplaced
         └── UploadGone
 
-`speech/client.py` decides which error an HTTP answer is. `job.py` decides what then happens.
+`speech/client.py` decides which error an HTTP answer is. `attempt.py` decides what then happens.
 
 Messages are written for the person who uploaded or the one on call, and go into logs and documents. Keep secrets out of
 messages: see `speech/failures.py`, `settings/reader.py` and `storage/account.py`.
@@ -92,6 +92,12 @@ class RequestRefused(Final):
     code = "RequestRefused"
 
 
+class AbandonedForGood(Final):
+    """Every try ended without any answer, so the app stops trying by itself."""
+
+    code = "Abandoned"
+
+
 class Misconfigured(TranscriptionError):
     """A setting, the key or the endpoint is wrong."""
 
@@ -127,12 +133,6 @@ class Abandoned(TranscriptionError):
     try_again = True
 
 
-class AbandonedForGood(Abandoned):
-    """Every try ended without any answer, so the app stops trying by itself."""
-
-    try_again = False
-
-
 class StorageFailed(TranscriptionError):
     """Replaces the storage SDK's own error, which quotes the answer and so may hold a secret."""
 
@@ -141,7 +141,7 @@ class Claimed(TranscriptionError):
     """Another worker is at work on the upload."""
 
 
-class ClaimLost(TranscriptionError):
+class ClaimLost(Claimed):
     """Another worker has taken the upload over, or has finished it."""
 
 

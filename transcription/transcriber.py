@@ -62,7 +62,7 @@ class Transcriber:
             clip = _single_clip(audio)
             plans: Iterator[Plan] = iter([assess_pronunciation(clip)] if clip.pcm else [])
         else:
-            reserve = NoiseAllowance(usage).reserve
+            reserve = NoiseAllowance(usage, sending.is_known).reserve
             plans = (recognize(clip, reserve) for clip in _announced(cut(audio.blocks()), on_long))
         results = list(_log_progress(_recognized(sending, plans), recording.duration or 0.0, requester.budget.name))
         if not any(result.phrases or result.gaps for result in results):

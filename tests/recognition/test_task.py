@@ -134,8 +134,16 @@ def test_an_assessment_whose_key_was_refused_ends_with_the_error(sending: Sendin
         clip.result.result(0)
 
 
-def test_what_is_not_answered_at_the_last_try_is_a_gap(sending: Sending) -> None:
-    sending.requester.last_try = True
+@pytest.mark.parametrize(("failed", "new_answers", "is_gap"), [(True, 0, True), (False, 0, False), (True, 1, False)])
+def test_a_clip_that_fails_again_at_the_last_try_is_a_gap(
+    sending: Sending, failed: bool, new_answers: int, is_gap: bool
+) -> None:
+    sending.requester.last_try, sending.requester.failed = True, failed
+    for _ in range(new_answers):
+        sending.usage.answered(1.0)
     clip = task(sending)
     clip.fail(Exhausted("late"))
-    assert [gap.reason for gap in clip.result.result(0).gaps] == ["Exhausted"]
+    if is_gap:
+        assert [gap.reason for gap in clip.result.result(0).gaps] == ["Abandoned"]
+    else:
+        assert isinstance(clip.result.exception(0), Exhausted)

@@ -127,7 +127,7 @@ def test_a_recording_that_would_wait_beyond_its_time_stops_at_once(clock: FakeCl
     requester = recording(clock, "a", seconds=60)
     requester.note_failure(Refused("no room"), 59.0)
     assert requester.stopped_by is None
-    requester.note_failure(Refused("no room"), 60.0)
+    requester.note_failure(Refused("no room", 60.0), 60.0)
     assert isinstance(requester.stopped_by, Exhausted)
     assert requester.stopped_by.wait == 60.0
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from azure.core.exceptions import AzureError, ServiceRequestError
+from azure.core.exceptions import ServiceRequestError
 from azure.storage.blob import BlobClient, BlobLeaseClient
 
 from tests.support.clock import FakeClock
@@ -281,15 +281,14 @@ def test_storage_that_fails_to_append_never_stops_the_recognising_threads(
     assert work.lines() == 6
 
 
-def test_release_tries_again_then_raises_and_still_gives_the_claim_back(
+def test_release_tries_again_and_gives_the_claim_back_in_any_case(
     work: Work, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     progress = work.begun()
     with monkeypatch.context() as patch:
         patch.setattr(BlobClient, "append_block", fail)
         progress.add(answered(1))
-        with pytest.raises(AzureError):
-            progress.release()
+        progress.release()
     assert clock.slept == list(WRITE_WAITS)
     assert not progress.claimed
     progress.claim()

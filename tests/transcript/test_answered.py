@@ -11,7 +11,7 @@ from transcription.transcript.answered import Answered
 
 @given(body=st.binary(max_size=200))
 def test_any_body_comes_back_from_its_line_byte_by_byte(body: bytes) -> None:
-    request = Answered(3, 5, 7, ("a" * 32, "b"), body, 1)
+    request = Answered(3, 5, 7, ("a" * 32, "b" * 32), body, 1)
     line = request.line()
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")

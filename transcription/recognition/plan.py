@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from transcription.audio.pcm import SAMPLE_RATE
 from transcription.clips.clip import Clip, Stretch, clipped, total_length
 from transcription.clips.coverage import Coverage, measure_coverage
-from transcription.errors import Exhausted, Misconfigured, RequestRefused
+from transcription.errors import AbandonedForGood, Misconfigured, RequestRefused
 from transcription.speech import answers
 from transcription.speech.answers import Answer
 from transcription.transcript.assembly import ClipResult
@@ -32,25 +32,30 @@ Plan = Generator[Clip, Answer, ClipResult]
 class NoiseAllowance:
     """The audio that one recording may resend after noise. Safe to use from many threads."""
 
-    def __init__(self, usage: Usage) -> None:
+    def __init__(self, usage: Usage, is_known: Callable[[Clip], bool]) -> None:
+        """Begin with nothing resent. `is_known` tells whether a clip was answered in an earlier invocation."""
         self._usage = usage
+        self._is_known = is_known
         self._resent = 0.0  # seconds
         self._lock = threading.Lock()
 
-    def reserve(self, seconds: float) -> bool:
-        """Reserve `seconds` of the allowance. Return False if less is left."""
+    def reserve(self, clip: Clip) -> bool:
+        """Reserve the clip's part of the allowance. Return False if less is left.
+
+        A known answer is always allowed: it was allowed before, when more audio may have been sent.
+        """
         with self._lock:
             allowed = NOISE_RESEND_SECONDS + NOISE_RESEND_SHARE * self._usage.audio_seconds
-            if self._resent + seconds > allowed:
+            if self._resent + clip.seconds > allowed and not self._is_known(clip):
                 return False
-            self._resent += seconds
+            self._resent += clip.seconds
             return True
 
 
-def recognize(clip: Clip, reserve: Callable[[float], bool]) -> Plan:
+def recognize(clip: Clip, reserve: Callable[[Clip], bool]) -> Plan:
     """Send the clip, then resend uncovered parts until all possible speech has an answer or a gap.
 
-    `reserve` tells whether so many seconds may be resent after noise.
+    `reserve` tells whether a clip may be resent after noise.
     """
     result = ClipResult(clip.start, clip.end, clip.overlap)
     parts = deque([clip])
@@ -60,7 +65,7 @@ def recognize(clip: Clip, reserve: Callable[[float], bool]) -> Plan:
             answer = (yield part).clamped(part.seconds)
             resend = yield from _handle_answer(answer, part, result, reserve)
             parts.extendleft(reversed(resend))
-        except (Exhausted, Misconfigured, RequestRefused) as error:
+        except (AbandonedForGood, Misconfigured, RequestRefused) as error:
             result.add_gap(part.speech, error.code)
             result.error = error
     return result
@@ -78,7 +83,7 @@ def assess_pronunciation(clip: Clip) -> Plan:
 
 
 def _handle_answer(
-    answer: Answer, clip: Clip, result: ClipResult, reserve: Callable[[float], bool]
+    answer: Answer, clip: Clip, result: ClipResult, reserve: Callable[[Clip], bool]
 ) -> Generator[Clip, Answer, tuple[Clip, ...]]:
     """Add the answer's words and gaps to `result`. Return the clips to resend."""
     if answer.phrase:
@@ -97,17 +102,20 @@ def _handle_answer(
     return tuple(resend)
 
 
-def _skip_noise(clip: Clip, reserve: Callable[[float], bool]) -> Generator[Clip, Answer, list[Clip]]:
+def _skip_noise(clip: Clip, reserve: Callable[[Clip], bool]) -> Generator[Clip, Answer, list[Clip]]:
     """Return the rest of the clip from the first probe with speech, if any.
 
     Noise or silence ended the recognition before this clip. What follows may be speech or hold music, so it is first
     sent in probes. Their answers do not count, because they may end in the middle of a word.
     """
-    while clip.speech and reserve(min(PROBE_SECONDS, clip.seconds)):
-        if clip.seconds <= PROBE_SECONDS:
-            return [clip]
+    while clip.speech:
         probe_end = clip.start + round(PROBE_SECONDS * SAMPLE_RATE)
-        answer = yield clip.between(clip.start, probe_end)
+        probe = clip if clip.seconds <= PROBE_SECONDS else clip.between(clip.start, probe_end)
+        if not reserve(probe):
+            break
+        if probe is clip:
+            return [clip]
+        answer = yield probe
         if answer.phrase or answer.status == answers.NO_MATCH:
             return [clip]
         clip = clip.between(probe_end, clip.end)

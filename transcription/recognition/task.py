@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transcription.clips.clip import Clip
-from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
+from transcription.errors import AbandonedForGood, Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.recognition.plan import Plan
 from transcription.speech import answers
 from transcription.speech.answers import Answer
@@ -39,6 +39,13 @@ class Sending:
     usage: Usage
     requester: Requester
     known: KnownAnswers
+
+    def find(self, clip: Clip) -> Answered | None:
+        """Return the answer to this clip, if there is one."""
+        return self.known.find(clip.start, clip.end, zlib.crc32(clip.pcm))
+
+    def is_known(self, clip: Clip) -> bool:
+        return self.find(clip) is not None
 
 
 class ClipTask:
@@ -74,12 +81,17 @@ class ClipTask:
         return self._advance(lambda: self._plan.send(answer))
 
     def fail(self, error: BaseException) -> None:
-        """End the task. If the key was refused, or this is the last try, what is missing is a gap."""
-        leaves_gaps = isinstance(error, Misconfigured) or (isinstance(error, Exhausted) and self.requester.last_try)
-        if not leaves_gaps:
+        """End the task. What is missing is a gap if the key was refused, or if this clip fails again and again."""
+        if isinstance(error, Exhausted) and self._fails_for_good():
+            error = AbandonedForGood(str(error))
+        if not isinstance(error, AbandonedForGood | Misconfigured):
             self.result.set_exception(error)
         while not self.result.done():
             self._advance(lambda: self._plan.throw(error))
+
+    def _fails_for_good(self) -> bool:
+        """Tell whether this is the last try of the recording, and its requests failed instead of having no turn."""
+        return self.requester.last_try and self.requester.failed and not self._sending.usage.new_answers
 
     def _note_try(self, connection_id: str) -> None:
         self._connection_ids.append(connection_id)
@@ -102,7 +114,7 @@ class ClipTask:
 
     def _known_answer(self) -> Answer | None:
         clip, sending = self._clip, self._sending
-        answered = sending.known.find(clip.start, clip.end, zlib.crc32(clip.pcm))
+        answered = sending.find(clip)
         if answered is None:
             return None
         try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from azure.core.exceptions import AzureError
 
-from transcription.errors import Claimed, ClaimLost, Exhausted, StorageFailed
+from transcription.errors import Claimed, Exhausted, StorageFailed
 from transcription.storage.account import reason
 from transcription.storage.progress import wait_after_attempts
 from transcription.storage.queues import AgainMessage, AgainQueue
@@ -57,8 +57,8 @@ class Requeue:
     def _send(self, message: AgainMessage, reason: str, seconds: float) -> None:
         line = {"event": "requeued", "name": message.name, "reason": reason, "seconds": round(seconds)}
         if seconds <= LONGEST_WAIT:
-            self._queue.send(message, seconds)
             log.info(json.dumps(line))
+            self._queue.send(message, seconds)
         else:
             log.info(json.dumps({**line, "by": "sweep"}))
 
@@ -67,7 +67,7 @@ def _succeeds(step: Callable[[], None]) -> bool:
     """Tell whether the step succeeds. Another worker that has the upload is success: it will write the document."""
     try:
         step()
-    except (Claimed, ClaimLost):
+    except Claimed:
         return True
     except (AzureError, StorageFailed) as error:
         log.error("Storage failed: %s", _why(error))

@@ -52,7 +52,7 @@ class AdaptiveLimit:
         return self._sent
 
     def answered(self, *, clips_wait: bool) -> None:
-        """Raise the limit after an answer. A limit that keeps nothing waiting stays: nobody knows if it is too low."""
+        """Raise the limit after an answer. If no clip waits, the limit was not reached, so it stays."""
         self._wait, self._waits_until = FIRST_WAIT, 0.0
         if clips_wait:
             step = 1.0 if self._slow_start else 1.0 / self._limit

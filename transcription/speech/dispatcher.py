@@ -1,6 +1,6 @@
 """Sends the clips of all recordings: one queue, one limit and one pool of threads for the process.
 
-A clip never holds a thread while it waits. One that was refused, or failed for a while, goes back to its place in the
+A clip never holds a thread while it waits. If its request was refused or has failed, it goes back to its place in the
 queue.
 """
 
@@ -29,9 +29,10 @@ class Dispatcher:
         """Start no thread yet. At most `ceiling` requests are ever in flight."""
         self._clock = clock
         self._limit = AdaptiveLimit(ceiling, clock)
+        self._max_held = max(MAX_HELD, ceiling)
         self._turns = Turns()
         self._pool = ThreadPoolExecutor(ceiling, "speech")
-        self._room = threading.Condition()  # also guards everything below and above
+        self._room = threading.Condition()  # its lock guards the limit, the turns and the counts
         self._woken = threading.Event()
         self._held: Counter[Requester] = Counter()
         self._in_flight = 0
@@ -48,7 +49,7 @@ class Dispatcher:
     def submit(self, task: Task) -> None:
         """Queue the task. Waits while too many clips are held, unless this recording holds none."""
         with self._room:
-            self._room.wait_for(lambda: self._held.total() < MAX_HELD or not self._held[task.requester])
+            self._room.wait_for(lambda: self._held.total() < self._max_held or not self._held[task.requester])
             self._held[task.requester] += 1
             self._turns.add(Waiting(task))
             if not self._running:
@@ -61,7 +62,18 @@ class Dispatcher:
         self._woken.set()
 
     def _run(self) -> None:
-        """Send requests until no task is left."""
+        """Send requests until no task is left. If that fails, end all tasks that wait: nobody else would."""
+        try:
+            self._dispatch()
+        except Exception as error:  # such as a thread that cannot be started
+            with self._room:
+                self._running = False
+                stranded = self._turns.take_all()
+            for waiting in stranded:
+                self._end(waiting, error)
+            raise
+
+    def _dispatch(self) -> None:
         while True:
             self._woken.clear()
             with self._room:
@@ -83,8 +95,13 @@ class Dispatcher:
         waiting = self._turns.take_next(self._clock.monotonic(), self._limit.requests)
         if waiting is None:
             return False
+        try:
+            self._pool.submit(self._send, waiting, self._limit.sent())
+        except RuntimeError:  # no thread can be started
+            self._turns.returned(waiting)
+            self._turns.add(waiting)
+            raise
         self._in_flight += 1
-        self._pool.submit(self._send, waiting, self._limit.sent())
         return True
 
     def _seconds_to_wait(self) -> float | None:
@@ -125,7 +142,7 @@ class Dispatcher:
         if isinstance(error, Refused):
             self._limit.refused(number, error.retry_after)
             self._log_refusal(error)
-        elif not isinstance(error, Retryable):
+        elif error is None:
             self._answers += 1
             self._limit.answered(clips_wait=bool(self._turns))
 
@@ -137,7 +154,6 @@ class Dispatcher:
                 requester.note_failure(error, wait)
         else:
             waiting.failures += 1
-            waiting.task.requester.failed = True
             wait = wait_after(error, waiting.failures)
             waiting.not_before = self._clock.monotonic() + wait
             waiting.task.requester.note_failure(error, wait)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from transcription.clock import Budget
+from transcription.errors import Refused, Retryable
 
 FIRST_CLIPS = 2  # of a recording; most short recordings have no more
 
@@ -33,11 +34,12 @@ class Requester:
         """Send no more requests. All clips that wait end with this error, unless another one was first."""
         self._stopped_by = self._stopped_by or error
 
-    def note_failure(self, error: Exception, wait: float) -> None:
+    def note_failure(self, error: Retryable, wait: float) -> None:
         """Note a failed request, and stop if the time ends within `wait` seconds. Waiting would be in vain then."""
         self._last_failure = f"The last answer: {error}"
+        self.failed = self.failed or not isinstance(error, Refused)
         if wait >= self.budget.left():
-            self.stop(self.budget.exhausted(self._last_failure, wait))
+            self.stop(self.budget.exhausted(self._last_failure, error.retry_after or 0.0))
 
     @property
     def stopped_by(self) -> BaseException | None:
@@ -91,6 +93,11 @@ class Turns:
 
     def add(self, waiting: Waiting) -> None:
         self._waiting.append(waiting)
+
+    def take_all(self) -> list[Waiting]:
+        """Remove and return all tasks."""
+        taken, self._waiting = self._waiting, []
+        return taken
 
     def take_stopped(self) -> list[Waiting]:
         """Remove and return the tasks whose recording sends no more requests."""

@@ -167,9 +167,9 @@ class Progress:
         self._claim.keep()
 
     def release(self) -> None:
-        """Write what is pending, and give the claim back. The blob stays. A lost claim is no error.
+        """Write what is pending, and give the claim back. The blob stays. Never raises.
 
-        Tries several times to write. If storage goes on failing, its error is raised after the claim is given back.
+        Tries several times to write. If storage goes on failing, the answers that are pending are lost.
         """
         if (claim := self._claim) is None:
             return
@@ -177,6 +177,8 @@ class Progress:
             retry_writing(self._held().flush, self._clock, self._upload.name)
         except ClaimLost as error:
             log.info("%s", error)
+        except AzureError as error:
+            log.error("%r: answers could not be kept (%s)", self._upload.name, reason(error))
         finally:
             self._end()
             claim.give_back()

@@ -39,13 +39,16 @@ class Writer:
         Answers below another header are removed.
         """
         with self._lock:
+            if self._header == header:
+                return
             content = self._claim.under(self._journal.load)
             if self._journal.size and not content.startswith(header):
                 self._in_known_state(self._journal.clear)
                 content = b""
             self._answers.merge(read_lines(content))
-            self._header = header
-            threading.Thread(target=self._write_news, name="write progress", daemon=True).start()
+            begun, self._header = bool(self._header), header
+            if not begun:
+                threading.Thread(target=self._write_news, name="write progress", daemon=True).start()
             self.flush()
 
     def flush(self) -> None:

@@ -1,9 +1,12 @@
 """One answered request, and its line of text: what a worker keeps for the next one."""
 
 import json
+import re
 from dataclasses import dataclass
 
 MOST = 1 << 40  # of a sample's number
+
+CONNECTION_ID = re.compile("[0-9a-f]{32}")
 
 Key = tuple[int, int, int, int]  # start, end, CRC-32, channel
 
@@ -53,7 +56,7 @@ class Answered:
             return None
         if not all(type(number) is int and 0 <= number < MOST for number in numbers):
             return None
-        if not (isinstance(ids, list) and all(isinstance(each, str) for each in ids)):
+        if not (isinstance(ids, list) and all(isinstance(each, str) and CONNECTION_ID.fullmatch(each) for each in ids)):
             return None
         start, end, crc, channel = numbers
         return cls(start, end, crc, tuple(ids), body, channel) if start <= end else None

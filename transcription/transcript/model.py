@@ -106,12 +106,18 @@ class Usage:
     endpoint: str = ""
     answers: int = 0
     audio_seconds: float = 0.0
+    earlier_answers: int = 0
     connection_ids: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def requests(self) -> int:
         return len(self.connection_ids)
+
+    @property
+    def new_answers(self) -> int:
+        """Return the number of answers that this invocation got."""
+        return self.answers - self.earlier_answers
 
     @property
     def retries(self) -> int:
@@ -133,6 +139,7 @@ class Usage:
         """Count a request that was answered in an earlier invocation, with all its tries."""
         with self._lock:
             self.connection_ids.extend(connection_ids)
+            self.earlier_answers += 1
         self.answered(audio_seconds)
 
 
