@@ -18,7 +18,7 @@ from local.tools import PROJECT
 from tests.support.settings import app_settings
 from transcription.errors import StorageFailed
 from transcription.settings.app import StorageSettings
-from transcription.storage.queues import AGAIN_QUEUE, MAX_INVISIBLE_SECONDS, AgainMessage, AgainQueue, connect_queue
+from transcription.storage.queues import AGAIN_QUEUE, MAX_INVISIBLE_SECONDS, AgainMessage, AgainQueue
 
 HOSTILE_NAMES = ("a.wav", "fr-FR/réunion 会議 🎙.m4a", '"}\\', "x" * 1024, "\n")
 
@@ -102,7 +102,7 @@ def test_the_queue_of_the_process_is_the_one_that_the_function_reads(
     sent: list[str] = []
     monkeypatch.setattr(QueueClient, "send_message", lambda client, *_, **__: sent.append(client.queue_name))
     settings = StorageSettings.read(app_settings(AudioStorage=azurite.connection_string))
-    connect_queue(settings).send(AgainMessage("a.wav"), 0)
+    AgainQueue(settings).send(AgainMessage("a.wav"), 0)
     assert sent == [AGAIN_QUEUE]
 
 
@@ -143,7 +143,7 @@ def test_a_message_of_an_older_or_newer_version_is_understood() -> None:
 
 def test_a_connection_string_without_a_queue_endpoint_is_reported_without_its_secrets() -> None:
     connection = "BlobEndpoint=https://a.example.com;SharedAccessSignature=sv=2026&sig=c2VjcmV0"
-    queue = connect_queue(StorageSettings.read(app_settings(AudioStorage=connection)))
+    queue = AgainQueue(StorageSettings.read(app_settings(AudioStorage=connection)))
     with pytest.raises(StorageFailed, match="no queue endpoint") as failed:
         queue.waiting()
     assert "c2VjcmV0" not in str(failed.value)
@@ -157,7 +157,7 @@ def test_a_managed_identity_reaches_the_queue_url(monkeypatch: pytest.MonkeyPatc
         AudioStorage__blobServiceUri="https://acc.blob.core.windows.net",
         AudioStorage__queueServiceUri="https://acc.queue.core.windows.net",
     )
-    connect_queue(StorageSettings.read(settings)).send(AgainMessage("a.wav"), 0)
+    AgainQueue(StorageSettings.read(settings)).send(AgainMessage("a.wav"), 0)
     assert urls == [f"https://acc.queue.core.windows.net/{AGAIN_QUEUE}"]
 
 

@@ -104,6 +104,8 @@ def first_sweep(container: ContainerClient, now: datetime) -> datetime:
         first = datetime.fromisoformat(stored.metadata["time"])
     except (KeyError, ValueError):
         return stored.last_modified
+    if first.year < 2000:  # nobody's first sweep
+        return stored.last_modified
     return first if first.tzinfo else first.replace(tzinfo=UTC)
 
 

@@ -111,11 +111,6 @@ class AgainQueue:
             return self._connected
 
 
-def connect_queue(settings: StorageSettings) -> AgainQueue:
-    """Return the queue. Nothing is imported or opened before it is used."""
-    return AgainQueue(settings)
-
-
 def _connect(settings: StorageSettings, name: str, credential: "TokenCredential | None") -> "QueueClient":
     from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
