@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
+from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobLeaseClient
 
 from local.speech import Fault
@@ -46,6 +47,21 @@ def test_a_short_recording_leaves_nothing_in_the_work_container(app: App) -> Non
     app.upload("a.wav", SHORT)
     app.run("a.wav")
     assert (app.work.exists(), app.queue.sent) == (False, [])
+
+
+def test_a_short_recording_takes_five_requests_to_storage(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two for the upload's properties, two for the document, one for the bytes."""
+    app.upload("a.wav", SHORT)
+    the_job = app.job()
+    send, sent = RequestsTransport.send, []
+
+    def counted(transport: RequestsTransport, request: Any, **options: Any) -> Any:
+        sent.append((request.method, request.url.partition("?")[0]))
+        return send(transport, request, **options)
+
+    monkeypatch.setattr(RequestsTransport, "send", counted)
+    the_job.run(app.audio.container_name, "a.wav")
+    assert [method for method, _ in sent] == ["HEAD", "HEAD", "GET", "HEAD", "PUT"]
 
 
 def test_a_long_recording_leaves_no_progress_once_its_document_is_there(app: App) -> None:
