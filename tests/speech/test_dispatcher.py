@@ -132,6 +132,23 @@ def test_an_error_that_no_retry_helps_goes_to_the_clip(dispatcher: Dispatcher, r
         clip.done.result(10)
 
 
+def test_clips_end_with_an_error_if_no_thread_can_be_started(
+    dispatcher: Dispatcher, requester: Requester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    clip = Clip(requester, in_turn())
+    with monkeypatch.context() as patch:
+        patch.setattr(ThreadPoolExecutor, "submit", refuse)
+        dispatcher.submit(clip)
+        with pytest.raises(RuntimeError, match="can't start"):
+            clip.done.result(10)
+    later = Clip(requester, in_turn())
+    dispatcher.submit(later)
+    later.done.result(10)
+
+
 def test_no_more_requests_are_in_flight_than_the_limit_allows(dispatcher: Dispatcher, requester: Requester) -> None:
     sent = threading.Event()
 

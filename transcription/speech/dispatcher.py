@@ -66,12 +66,12 @@ class Dispatcher:
         try:
             self._dispatch()
         except Exception as error:  # such as a thread that cannot be started
+            log.exception("No more clips can be sent")
             with self._room:
                 self._running = False
                 stranded = self._turns.take_all()
             for waiting in stranded:
                 self._end(waiting, error)
-            raise
 
     def _dispatch(self) -> None:
         while True:
