@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from transcription.clock import Budget
-from transcription.errors import Exhausted, Refused, UploadGone
+from transcription.errors import Exhausted, Refused, Retryable, UploadGone
 from transcription.speech.turns import Requester, Turns, Waiting
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -138,3 +138,11 @@ def test_the_first_error_that_stops_a_recording_counts(clock: FakeClock) -> None
     requester.stop(gone)
     requester.stop(ValueError())
     assert requester.stopped_by is gone
+
+
+@pytest.mark.parametrize(("passed", "failed"), [(599, True), (600, False)], ids=["in time", "at the end of the time"])
+def test_a_request_that_the_end_of_the_time_cuts_is_no_failure(clock: FakeClock, passed: float, failed: bool) -> None:
+    requester = recording(clock, "a", seconds=600)
+    clock.sleep(passed)
+    requester.note_failure(Retryable("the answer came too slowly"), 1.0)
+    assert requester.failed == failed

@@ -37,7 +37,8 @@ class Requester:
     def note_failure(self, error: Retryable, wait: float) -> None:
         """Note a failed request, and stop if the time ends within `wait` seconds. Waiting would be in vain then."""
         self._last_failure = f"The last answer: {error}"
-        self.failed = self.failed or not isinstance(error, Refused)
+        was_cut = self.budget.left() <= 0  # by the end of the time; that says nothing about the service
+        self.failed = self.failed or not (was_cut or isinstance(error, Refused))
         if wait >= self.budget.left():
             self.stop(self.budget.exhausted(self._last_failure, error.retry_after or 0.0))
 
