@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
@@ -254,6 +255,35 @@ def test_the_process_holds_a_bounded_number_of_clips_but_one_of_each_recording(c
         release.set()
         blocked.result(10)
     for clip in [*many, own]:
+        clip.done.result(10)
+
+
+def test_room_goes_to_the_oldest_upload(clock: FakeClock) -> None:
+    dispatcher, budget = Dispatcher(1, clock), Budget(clock, 600, "a")
+    new, old = Requester(LONG_AGO + timedelta(1), budget), Requester(LONG_AGO, budget)
+    step = threading.Semaphore(0)
+    held = [Clip(requester, lambda: not step.acquire(timeout=30)) for requester in [old, *[new] * (MAX_HELD - 1)]]
+    for clip in held:
+        dispatcher.submit(clip)
+    got_room: list[Requester] = []
+
+    def apply(requester: Requester) -> None:
+        dispatcher.submit(Clip(requester, in_turn()))
+        got_room.append(requester)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(apply, new)
+        while not first.running():
+            threading.Event().wait(0.005)
+        second = pool.submit(apply, old)
+        threading.Event().wait(0.1)
+        step.release()
+        second.result(10)
+        assert got_room == [old]
+        for _ in held:
+            step.release()
+        first.result(10)
+    for clip in held:
         clip.done.result(10)
 
 

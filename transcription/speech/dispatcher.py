@@ -35,6 +35,7 @@ class Dispatcher:
         self._room = threading.Condition()  # its lock guards the limit, the turns and the counts
         self._woken = threading.Event()
         self._held: Counter[Requester] = Counter()
+        self._applicants: list[Requester] = []  # recordings whose next clip waits for room
         self._in_flight = 0
         self._answers = 0
         self._refusals = 0
@@ -47,15 +48,27 @@ class Dispatcher:
         return self._answers
 
     def submit(self, task: Task) -> None:
-        """Queue the task. Waits while too many clips are held, unless this recording holds none."""
+        """Queue the task. Waits while too many clips are held, unless this recording holds none.
+
+        Room goes to the oldest upload too. Otherwise it would have too few clips in the queue for its places.
+        """
         with self._room:
-            self._room.wait_for(lambda: self._held.total() < self._max_held or not self._held[task.requester])
+            self._applicants.append(task.requester)
+            self._room.wait_for(lambda: self._has_room(task.requester))
+            self._applicants.remove(task.requester)
             self._held[task.requester] += 1
+            self._room.notify_all()  # there may be room for the next one
             self._turns.add(Waiting(task))
             if not self._running:
                 self._running = True
                 threading.Thread(target=self._run, name="speech-dispatcher", daemon=True).start()
         self._woken.set()
+
+    def _has_room(self, requester: Requester) -> bool:
+        if not self._held[requester]:
+            return True
+        oldest = min(self._applicants, key=lambda applicant: applicant.place)
+        return self._held.total() < self._max_held and requester is oldest
 
     def wake(self) -> None:
         """Look at the queue again, because a recording was stopped."""

@@ -43,6 +43,11 @@ class Requester:
             self.stop(self.budget.exhausted(self._last_failure, error.retry_after or 0.0))
 
     @property
+    def place(self) -> tuple[datetime, str]:
+        """Return the recording's place in the queue."""
+        return self.uploaded, self.budget.name
+
+    @property
     def stopped_by(self) -> BaseException | None:
         """Return the error that ended the sending, or None. The end of the time is one."""
         if self._stopped_by is None and self.budget.left() <= 0:
@@ -112,7 +117,10 @@ class Turns:
         if not ready:
             return None
         wants_first = self._first_in_flight < places // 2 if places > 1 else not self._last_was_first
-        chosen = min(ready, key=lambda waiting: (waiting.is_first != wants_first, *_place(waiting)))
+        chosen = min(
+            ready,
+            key=lambda waiting: (waiting.is_first != wants_first, waiting.task.requester.place, waiting.task.number),
+        )
         self._waiting.remove(chosen)
         self._first_in_flight += chosen.is_first
         self._last_was_first = chosen.is_first
@@ -128,9 +136,3 @@ class Turns:
             min(max(closed, waiting.not_before - now), waiting.task.requester.budget.left())
             for waiting in self._waiting
         )
-
-
-def _place(waiting: Waiting) -> tuple[datetime, str, int]:
-    """Return the place in the queue: by upload, then by clip."""
-    requester = waiting.task.requester
-    return requester.uploaded, requester.budget.name, waiting.task.number
