@@ -80,6 +80,11 @@ class Waiting:
     def is_first(self) -> bool:
         return self.task.number < FIRST_CLIPS
 
+    @property
+    def place(self) -> tuple[tuple[datetime, str], int]:
+        """Return the place in the queue: by upload, then by clip."""
+        return self.task.requester.place, self.task.number
+
 
 class Turns:
     """The tasks that wait. Not thread-safe."""
@@ -119,7 +124,7 @@ class Turns:
         wants_first = self._first_in_flight < places // 2 if places > 1 else not self._last_was_first
         chosen = min(
             ready,
-            key=lambda waiting: (waiting.is_first != wants_first, waiting.task.requester.place, waiting.task.number),
+            key=lambda waiting: (waiting.is_first != wants_first, waiting.place),
         )
         self._waiting.remove(chosen)
         self._first_in_flight += chosen.is_first
