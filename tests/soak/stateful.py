@@ -7,6 +7,7 @@ on, the process makes no more requests.
 import base64
 import contextlib
 import io
+import json
 import random
 import threading
 from collections.abc import Iterator
@@ -157,9 +158,9 @@ class Uploads(RuleBasedStateMachine):
         self.app.canaries.search(output.getvalue(), "the output of redrive")
         for message in self.messages.receive_messages(messages_per_page=32):
             self.messages.delete_message(message)
-            self.app.deliver_again(lambda: self.job, base64.b64decode(message.content))
-        for name in NAMES:
-            self._checked_document(name)
+            content = base64.b64decode(message.content)
+            self.app.deliver_again(lambda: self.job, content)
+            self._checked_document(json.loads(content)["name"])
 
     def _deliver(self, name: str) -> None:
         self.app.deliver(lambda: self.job, name)
