@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local.speech import Received, SpeechEndpoint
+from local.speech import Fault, Received, SpeechEndpoint
 from tests.support.app import App, document_of, host
 from tests.support.settings import SPEECH_KEY
 from tests.support.sound import murmur, wav
@@ -59,3 +59,15 @@ def test_a_process_without_speech_settings_still_handles_uploads(app: App, worke
         error = document_of(app, "a.wav", etag)["error"]
     assert error["code"] == "Configuration"
     assert "AZURE_SPEECH_KEY is missing" in error["message"]
+
+
+def test_a_recording_that_outlives_its_invocation_is_continued_from_the_queue(app: App, worker: Path) -> None:
+    """Six clips of a second each, one at a time, and three seconds for each invocation."""
+    app.endpoint.faults.extend([Fault.slow(1.0)] * 20)
+    etag = app.upload("a.wav", wav((murmur(3.0) + bytes(2 * 32_000)) * 6))
+    limits = {"MAX_PROCESSING_MINUTES": "0.05", "SPEECH_MAX_CONCURRENT_REQUESTS": "1"}
+    with host(app, worker, **limits):
+        document = document_of(app, "a.wav", etag)
+    assert (document["status"], len(document["phrases"])) == ("Succeeded", 6)
+    answered = document["recognition"]["requests"] - document["recognition"]["retries"]
+    assert answered == 6, "no clip was answered twice"
