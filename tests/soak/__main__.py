@@ -29,6 +29,8 @@ from tests.soak import (
     stateful,
     statuses,
     stopped,
+    swept,
+    unwritten,
     waiting,
     wire,
 )
@@ -57,6 +59,8 @@ BARS: dict[str, Callable[[Harness], Result]] = {
     "long": long.run,
     "killed": killed.run,
     "stopped": stopped.run,
+    "unwritten": unwritten.run,
+    "swept": swept.run,
     "endurance": endurance.run,
 }
 SECRETS = "canaries"  # the search for secrets; it accompanies the bars and has mutants of its own

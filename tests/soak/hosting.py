@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from tests.soak.harness import TRIES, SoakApp
 from tests.soak.quota_load import PAUSE
 from tests.support.app import SpyQueue
+from tests.support.clock import FakeClock
 from tests.support.sound import murmur, wav
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from transcription.job import Job
@@ -22,6 +24,15 @@ AT_ONCE = 8  # messages; the host's queues.batchSize
 POLL_SECONDS = 0.01
 WATCH_SECONDS = 0.05  # between two looks at the documents
 SETTLE_SECONDS = 400.0  # in real time, for all messages of a bar
+
+
+class SteppedClock(FakeClock):
+    """A clock whose date is `ahead` seconds of the real one, with which storage stamps its blobs."""
+
+    ahead = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
 
 
 class TimedQueue(SpyQueue):
@@ -71,7 +82,7 @@ class QueueHost:
         self.deliveries: Counter[str] = Counter()
         self.poisoned: list[str] = []
         self._job = job
-        self._container = app.audio.container_name
+        self._clock, self._container = app.clock, app.audio.container_name
         self._at_work = 0
         self._lock = threading.Lock()
 
@@ -89,6 +100,12 @@ class QueueHost:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(self._deliver, messages))
         return len(messages)
+
+    def deliver_all(self) -> None:
+        """Deliver message after message, and move the clock on to each, until none is left."""
+        while (seconds := self.queue.seconds_to_next) != math.inf:
+            self._clock.sleep(max(0.0, seconds))
+            self.deliver_due()
 
     @contextmanager
     def running(self) -> Iterator[None]:
