@@ -65,8 +65,7 @@ def test_a_recording_that_outlives_its_invocation_is_continued_from_the_queue(ap
     """Six clips of a second each, one at a time, and three seconds for each invocation."""
     app.endpoint.faults.extend([Fault.slow(1.0)] * 20)
     etag = app.upload("a.wav", wav((murmur(3.0) + bytes(2 * 32_000)) * 6))
-    limits = {"MAX_PROCESSING_MINUTES": "0.05", "SPEECH_MAX_CONCURRENT_REQUESTS": "1"}
-    with host(app, worker, **limits):
+    with host(app, worker, MAX_PROCESSING_MINUTES="0.05", SPEECH_MAX_CONCURRENT_REQUESTS="1"):
         document = document_of(app, "a.wav", etag)
     assert (document["status"], len(document["phrases"])) == ("Succeeded", 6)
     answered = document["recognition"]["requests"] - document["recognition"]["retries"]
