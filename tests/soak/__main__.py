@@ -19,6 +19,7 @@ from tests.soak import (
     inflight,
     killed,
     kills,
+    listing,
     long,
     media,
     names,
@@ -61,6 +62,7 @@ BARS: dict[str, Callable[[Harness], Result]] = {
     "stopped": stopped.run,
     "unwritten": unwritten.run,
     "swept": swept.run,
+    "listing": listing.run,
     "endurance": endurance.run,
 }
 SECRETS = "canaries"  # the search for secrets; it accompanies the bars and has mutants of its own
