@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
+from azure.core.exceptions import ResourceNotFoundError
+
 from tests.soak.harness import TRIES, SoakApp
 from tests.soak.quota_load import PAUSE
 from tests.support.app import SpyQueue
@@ -164,7 +166,10 @@ def talk_of(clips: int, seconds: float, seed: int = 0) -> bytes:
 
 def clips_problem(app: SoakApp, name: str, clips: int) -> str | None:
     """Return the problem with the document of a recording of so many clips, or None if it is complete."""
-    document = app.read(name)
+    try:
+        document = app.read(name)
+    except ResourceNotFoundError:
+        return f"{name}: no document"
     if (document["status"], len(document["phrases"])) == ("Succeeded", clips):
         return None
     return f"{name}: {document['status']}, {len(document['phrases'])} of {clips} phrases, {document.get('error')}"

@@ -302,10 +302,10 @@ MUTANTS = (
     ),
     Mutant(
         "killed",
-        "the answers of a killed worker are not read",
-        "transcription/storage/writer.py",
-        "self._answers.merge(read_lines(content))",
-        "self._answers.merge({})",
+        "answers are not kept",
+        "transcription/storage/progress.py",
+        "        self._answers.add(answered)",
+        "        pass",
     ),
     Mutant(
         "unwritten",

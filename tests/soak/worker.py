@@ -44,7 +44,9 @@ class HastyQueue(AgainQueue):
 
 def main(queue: str, speed: str, lease: str) -> None:
     hasty = HastyQueue(StorageSettings.read(os.environ), queue, float(speed))
-    with mock.patch.object(job, "ProgressStore", partial(ProgressStore, lease_seconds=int(lease))):
+    with mock.patch.object(
+        job, "ProgressStore", partial(ProgressStore, lease_seconds=int(lease), renewal_seconds=int(lease) / 3)
+    ):
         process = job.build(os.environ, SystemClock(), hasty)
     say("ready")
     for line in sys.stdin:
