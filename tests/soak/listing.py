@@ -124,7 +124,7 @@ def blob_service(listings: Listings) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep took: the peak of the process's memory so far, and seconds."""
+    """The cost of a sweep: its seconds, and the peak of the process's memory so far."""
 
     megabytes: float
     seconds: float
