@@ -13,7 +13,7 @@ help:
 	@echo 'make demo AUDIO=path    transcribe a recording of yours'
 	@echo 'make start              run the whole stack until Ctrl-C: upload recordings, read transcripts'
 	@echo 'make test               run all tests'
-	@echo 'make soak               run the reliability tests at full size, in under 30 minutes (docs/reliability.md)'
+	@echo 'make soak               run the reliability tests at full size, in about 40 minutes (docs/reliability.md)'
 	@echo 'make bench              measure speed, memory and cost, in several minutes (docs/performance.md)'
 	@echo 'make lint               run ruff and mypy'
 	@echo 'make clean              delete everything installed, and the uploads and transcripts of make start'
