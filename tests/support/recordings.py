@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.media_files import encode, speech
 from transcription.audio.pcm import SAMPLE_RATE
-from transcription.audio.recording import Recording, open_recording
+from transcription.audio.recording import Recording
 from transcription.errors import UnsupportedAudio
 
 SPEECH = speech()
