@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from azure.core.exceptions import AzureError
 
+from transcription.audio.decoders import Decoders
 from transcription.audio.recording import open_recording
 from transcription.clips.cutting import CUTTING_VERSION
 from transcription.clock import Budget, Clock
@@ -49,6 +50,7 @@ class Tools:
     transcripts: Transcripts
     progress: ProgressStore
     requeue: Requeue
+    decoders: Decoders
     transcriber: Transcriber | Misconfigured
     clock: Clock
 
@@ -136,7 +138,8 @@ class Attempt:
             self._fingerprint = f"{CUTTING_VERSION} {transcriber.speech.fingerprint(options)}"
             if self._resumed:
                 self._keep_progress()
-            with closing(open_recording(self._tools.uploads.open(upload), upload.size)) as recording:
+            file = self._tools.uploads.open(upload)
+            with closing(open_recording(file, upload.size, self._tools.decoders, self._requester.check)) as recording:
                 self._source = replace(self._source, format=recording.format)
                 transcript = transcriber.transcribe(
                     recording, options, self._usage, self._requester, self._progress, self._keep_progress

@@ -56,7 +56,7 @@ class Transcriber:
         Raises Exhausted if the time is up. The answers so far are in `known`.
         """
         usage.endpoint = self.speech.endpoint
-        audio = _LimitedAudio(recording, self.settings.limits.audio_seconds)
+        audio = _LimitedAudio(recording, self.settings.limits.audio_seconds, requester.check)
         sending = Sending(self.speech, self.settings.speech.audio_format, options, usage, requester, known)
         if options.pronunciation:
             clip = _single_clip(audio)
@@ -106,9 +106,11 @@ def _recognized(sending: Sending, plans: Iterator[Plan]) -> Iterator[ClipResult]
 class _LimitedAudio:
     """A recording's audio, measured as it is read. The length that the file declares may be wrong."""
 
-    def __init__(self, recording: Recording, max_seconds: float) -> None:
+    def __init__(self, recording: Recording, max_seconds: float, check: Callable[[], None]) -> None:
+        """`check` is called with each block, and may raise to end the reading."""
         self._recording = recording
         self._max_seconds = max_seconds
+        self._check = check
         self._samples = 0
 
     @property
@@ -127,6 +129,7 @@ class _LimitedAudio:
         if self._recording.exceeds(self._max_seconds):
             raise too_long
         for block in self._recording.blocks():
+            self._check()
             self._samples += len(block) // SAMPLE_BYTES
             if self.seconds > self._max_seconds:
                 raise too_long

@@ -76,11 +76,13 @@ class RemoteRecording:
                     decoder.give(self._read(*_parsed(messages.range_in, content)))
                 elif kind == messages.FORMAT:
                     yield _parsed(Format.parse, content)
-                else:
+                elif kind == messages.REFUSED:
                     usable = True
-                    if kind == messages.REFUSED:
-                        raise UnsupportedAudio(content.decode(errors="replace"))
-                    yield _parsed(End.parse, content)
+                    raise UnsupportedAudio(content.decode(errors="replace"))
+                else:
+                    end = _parsed(End.parse, content)
+                    usable = True
+                    yield end
                     return
         finally:
             self._decoders.give_back(decoder, usable=usable)
@@ -95,5 +97,5 @@ def _parsed(parse: Callable[[bytes], Parsed], content: bytes) -> Parsed:
     """Return what the decoder says. It is not trusted: it may run what a file has brought in."""
     try:
         return parse(content)
-    except (ArithmeticError, LookupError, TypeError, ValueError, struct.error):
+    except (LookupError, RecursionError, TypeError, ValueError, struct.error):
         raise GaveUp("it does not make sense") from None

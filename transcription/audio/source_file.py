@@ -36,15 +36,17 @@ class SourceFile:
         self._position = 0
         self._step_bytes = 0
         self._tail = b""  # of the last read; a tag may span two
+        self._tail_end = 0
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes. None at the end of the file, or beyond the limit."""
         size = min(size, MOST_READ_BYTES, self._size - self._position)
         if size <= 0 or not self._allows(size):
             return b""
+        tail = self._tail if self._position == self._tail_end else b""
         block = self._read_at(self._position, size)
-        self.fragmented = self.fragmented or TAG in self._tail + block
-        self._tail = block[1 - len(TAG) :]
+        self.fragmented = self.fragmented or TAG in tail + block
+        self._tail, self._tail_end = block[1 - len(TAG) :], self._position + len(block)
         self._position += len(block)
         return block
 
