@@ -15,6 +15,8 @@ from tests.soak.canaries import Canaries
 from tests.soak.mutants import MUTANTS, Mutant, MutantMisfit
 from tests.soak.report import Result, table
 
+pytestmark = pytest.mark.xdist_group("soak")  # one after the other: each bar takes what the machine has
+
 MUTANTS_SECONDS = 60.0  # of three mutants of fast bars; they take 10 s on an idle machine
 
 
