@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.broken_decoder import broken_decoders
-from tests.support.recordings import SECONDS, encode_as
+from tests.support.recordings import SECONDS, decoder_processes, encode_as
 from transcription.audio import decoders as module
 from transcription.audio.decoders import Decoder, Decoders, GaveUp
 from transcription.audio.pcm import BYTES_PER_SECOND
@@ -122,20 +122,13 @@ def test_a_decoder_that_goes_wrong_ends_its_own_recording(
 def test_a_decoder_that_the_system_has_ended_is_not_the_recordings_fault() -> None:
     with watched() as watching:
         recording = open_recording(io.BytesIO(CONTENT * 200), len(CONTENT), watching.decoders, lambda: None)
-        for child in children():
+        for child in decoder_processes():
             os.kill(child, signal.SIGKILL)
         while watching.alive:
             time.sleep(0.01)
         with pytest.raises(Misconfigured, match="may lack memory"):
             list(recording.blocks())
         assert seconds(watching.decoders) == pytest.approx(SECONDS, abs=0.05), "the next one has a new decoder"
-
-
-def children() -> list[int]:
-    """Return the process ids of the decoders that this test has started."""
-    task = Path(f"/proc/self/task/{os.getpid()}/children")
-    mine = [int(child) for child in task.read_text().split()]
-    return [child for child in mine if b"audio import child" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 @pytest.mark.parametrize(
@@ -149,13 +142,13 @@ def test_a_decoder_that_does_not_start_is_a_matter_of_configuration(program: str
 
 def test_a_library_that_is_missing_is_named() -> None:
     without_av = module.PROGRAM.replace("; from", "; sys.modules['av'] = None; from")
-    with watched(without_av) as watching, pytest.raises(Misconfigured, match="does not start: .*av"):
+    with watched(without_av) as watching, pytest.raises(Misconfigured, match=r"does not start: .*av"):
         seconds(watching.decoders)
 
 
 def test_no_process_at_all_is_a_matter_of_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/nowhere/python")
-    with watched() as watching, pytest.raises(Misconfigured, match="No decoder can be started: .*nowhere"):
+    with watched() as watching, pytest.raises(Misconfigured, match=r"No decoder can be started: .*nowhere"):
         seconds(watching.decoders)
 
 
@@ -163,7 +156,7 @@ def test_a_decoder_knows_nothing_of_the_apps_settings(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AZURE_SPEECH_KEY", "a-secret-key")
     with watched() as watching:
         recording = open_recording(io.BytesIO(CONTENT), len(CONTENT), watching.decoders, lambda: None)
-        (child, *_) = children()
+        (child, *_) = decoder_processes()
         assert b"secret" not in Path(f"/proc/{child}/environ").read_bytes()
         modules = Path(f"/proc/{child}/maps").read_text()
         assert "/av/" in modules

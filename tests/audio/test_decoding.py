@@ -24,7 +24,7 @@ from tests.support.recordings import (
     similarity,
 )
 from transcription.audio.asf import BROADCAST, FILE_PROPERTIES
-from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from transcription.audio.pcm import SAMPLE_RATE
 from transcription.errors import UnsupportedAudio
 
 

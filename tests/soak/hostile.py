@@ -5,7 +5,6 @@ reads some of them and prints a line for each: number, CPU seconds, seconds of a
 process of its own, so that a crash is recognised as one.
 """
 
-import io
 import random
 import struct
 import sys
@@ -17,9 +16,8 @@ from pathlib import Path
 
 from local.progress import say
 from tests.support.hostile_files import BOMBS, playlists
-from tests.support.recordings import FORMATS, SPEECH, encode_as
+from tests.support.recordings import FORMATS, SPEECH, encode_as, opened
 from transcription.audio.pcm import BYTES_PER_SECOND
-from transcription.audio.recording import open_recording
 from transcription.errors import Final
 
 LONGEST_AUDIO = 2 * 3600  # seconds; the app stops after MAX_AUDIO_MINUTES
@@ -151,7 +149,7 @@ def read(content: bytes) -> tuple[str, float]:
     """Read to the end, or to the longest supported recording. Return the outcome and the seconds of audio."""
     seconds = 0.0
     try:
-        with closing(open_recording(io.BytesIO(content), len(content))) as recording:
+        with closing(opened(content)) as recording:
             if recording.exceeds(LONGEST_AUDIO):  # as the app does first
                 return "too long", LONGEST_AUDIO
             for block in recording.blocks():

@@ -27,7 +27,7 @@ WAYS: Mapping[str, Callable[[], object]] = {
     "allocate 4 GB": allocate,
     "fail": fail,
     "sleep": lambda: time.sleep(3600),
-    "open a file": lambda: open("/etc/hostname").close(),  # noqa: SIM115, PTH123  # the plain call
+    "open a file": lambda: open("/etc/hostname").close(),  # noqa: PTH123  # the plain call
     "open a socket": lambda: __import__("socket").socket(),
 }
 

@@ -2,15 +2,17 @@
 
 import atexit
 import io
+import os
 import time
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
 from tests.support.media_files import encode, speech
-from transcription.audio.pcm import SAMPLE_RATE
 from transcription.audio.decoders import Decoders
+from transcription.audio.pcm import SAMPLE_RATE
 from transcription.audio.recording import Recording, open_recording
 from transcription.errors import UnsupportedAudio
 
@@ -93,6 +95,13 @@ atexit.register(DECODERS.close)
 def opened(content: bytes, file: BinaryIO | None = None) -> Recording:
     """Return the recording in a file with this content."""
     return open_recording(file or io.BytesIO(content), len(content), DECODERS, lambda: None)
+
+
+def decoder_processes() -> list[int]:
+    """Return the process ids of all decoders that this process has."""
+    task = Path(f"/proc/self/task/{os.getpid()}/children")  # of the main thread
+    children = [int(child) for child in task.read_text().split()]
+    return [child for child in children if b"audio import child" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def decode(content: bytes) -> tuple[Recording, np.ndarray]:

@@ -16,6 +16,7 @@ from transcription.errors import UnsupportedAudio
 
 MEMORY_BYTES = 112 << 20  # more than after the start; two hours of video need 20 MB for their index
 OUT_OF_MEMORY = 3  # the exit status
+NICENESS = 10  # the clips that wait to be sent go first, and they take little time
 STANDARD_FILES = 3  # the input, which is the connection, the output and the errors
 
 
@@ -64,5 +65,6 @@ def _limit_itself() -> None:
     for kilobytes in map(int, sizes):
         most = (kilobytes << 10) + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_FILES, STANDARD_FILES))

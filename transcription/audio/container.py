@@ -81,7 +81,6 @@ def _open_container(file: SourceFile) -> InputContainer:
         container: InputContainer = av.open(
             file, "r", options=OPTIONS, buffer_size=MOST_READ_BYTES, io_open=_open_nothing, **METADATA_OPTIONS
         )
-        return container
     except MemoryError:  # one of FFmpegError, too
         raise
     except (FFmpegError, ValueError) as error:
@@ -95,6 +94,8 @@ def _open_container(file: SourceFile) -> InputContainer:
         raise UnsupportedAudio(
             f"This is not a recording in a supported format, or its beginning is damaged. {SUPPORTED} {HINT}"
         ) from error
+    else:
+        return container
 
 
 def _open_nothing(url: str, flags: int, options: dict[str, str]) -> BinaryIO:  # noqa: ARG001

@@ -22,7 +22,7 @@ from transcription.audio.process_usage import ProcessUsage
 from transcription.errors import Misconfigured, TranscriptionError, UnsupportedAudio
 
 FIRST_CPU_SECONDS = 3.0  # of a recording
-CPU_SECONDS_PER_SECOND = 0.02  # more for each second of decoded audio; the slowest real format needs a fifth of it
+CPU_SECONDS_PER_SECOND = 0.08  # more for each second of decoded audio; five times what the slowest real format needs
 SILENCE_SECONDS = 120.0  # without a message; on a busy machine a decoder may get a small share of the processor
 EXIT_SECONDS = 1.0  # from the end of a connection to that of its process
 TICK_SECONDS = 0.25  # between two looks at a silent decoder
@@ -50,7 +50,7 @@ class Decoder:
         """Start it, without waiting until it is ready. Raises Misconfigured if it cannot be started."""
         self._connection, theirs = Pipe()
         try:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603  # our own program
                 [sys.executable, "-I", "-S", "-c", program, json.dumps(sys.path)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,

@@ -87,13 +87,6 @@ class Waiting:
     def is_first(self) -> bool:
         return self.task.number < FIRST_CLIPS
 
-    def check(self) -> None:
-        """Raise the error that ended the sending, if any. Called while the recording is read."""
-        if self._stopped_by is None and self.budget.left() <= 0:
-            self.stop(self.budget.exhausted("The upload was still being read."))
-        if self._stopped_by:
-            raise self._stopped_by
-
     @property
     def place(self) -> tuple[tuple[datetime, str], int]:
         """Return the place in the queue: by upload, then by clip."""
