@@ -195,13 +195,13 @@ def first_clip(environment: Environment, service: SpeechProcess) -> Row:
 
 
 def memory(environment: Environment) -> Row:
-    """Measure the peak memory of processes that run one job each."""
+    """Measure the peak memory of processes that run one job each, with their decoders."""
     peaks = []
     for minutes in (SHORT_MINUTES, LONG_MINUTES):
         say(f"  memory for {minutes:g} minutes")
         name = f"{minutes:g}.m4a"
         environment.upload(name, coded("m4a", minutes).read_bytes())
-        peak = python("-m", "bench.one_job", name, environment=environment.settings).output
+        peak = python("-m", "bench.app_process", name, environment=environment.settings).output
         peaks.append(int(peak) / 1e6)
         environment.check(name)
     short, long = peaks
