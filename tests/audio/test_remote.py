@@ -90,6 +90,11 @@ def test_a_decoder_that_makes_no_sense_is_not_believed(nonsense: tuple[bytes, by
         decode_with_puppet([READY, FORMAT, nonsense])
 
 
+def test_a_decoder_that_sends_samples_of_no_format_is_not_believed() -> None:
+    with pytest.raises(GaveUp, match="does not make sense"):
+        decode_with_puppet([READY, (messages.SAMPLES, bytes(100)), FORMAT])
+
+
 def decode_with_puppet(says: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     content = encode_as("wav stereo")
     with closing(Decoders(lambda: Puppet(says))) as decoders:

@@ -7,6 +7,7 @@ it; `messages.py` describes what the two say to each other.
 
 import os
 import resource
+import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -15,7 +16,7 @@ from transcription.audio import messages
 from transcription.errors import UnsupportedAudio
 
 MEMORY_BYTES = 112 << 20  # more than after the start; two hours of video need 20 MB for their index
-OUT_OF_MEMORY = 3  # the exit status
+CPU_SECONDS = 1200  # of one recording; ends an endless loop even if the app has died and watches no more
 NICENESS = 10  # the clips that wait to be sent go first, and they take little time
 STANDARD_FILES = 3  # the input, which is the connection, the output and the errors
 
@@ -43,6 +44,7 @@ def _serve(connection: Connection) -> None:
 
     while True:
         size = messages.size_in(messages.receive(connection)[1])
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + CPU_SECONDS, resource.RLIM_INFINITY))
         try:
             recording = DecodedRecording(read_at, size)
             messages.send_fields(connection, messages.FORMAT, recording.format)
@@ -52,7 +54,7 @@ def _serve(connection: Connection) -> None:
         except UnsupportedAudio as error:
             messages.send(connection, messages.REFUSED, str(error).encode())
         except MemoryError:
-            os._exit(OUT_OF_MEMORY)  # at once: nothing can be relied on any more
+            os._exit(messages.OUT_OF_MEMORY)  # at once: nothing can be relied on any more
 
 
 def _limit_itself() -> None:
@@ -60,10 +62,10 @@ def _limit_itself() -> None:
 
     The limit is on the data that is the process's own. Its address space holds the libraries too, most of them unused.
     """
-    status = Path("/proc/self/status")  # Linux only; elsewhere there is no such limit
-    sizes = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmData")]
-    for kilobytes in map(int, sizes):
-        most = (kilobytes << 10) + MEMORY_BYTES
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux; elsewhere there is no such limit
+        (size,) = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmData")]
+        most = (int(size) << 10) + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

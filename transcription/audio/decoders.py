@@ -17,7 +17,6 @@ from contextlib import suppress
 from multiprocessing import Pipe
 
 from transcription.audio import messages
-from transcription.audio.child import OUT_OF_MEMORY
 from transcription.audio.process_usage import ProcessUsage
 from transcription.errors import Misconfigured, TranscriptionError, UnsupportedAudio
 
@@ -44,7 +43,7 @@ class GaveUp(UnsupportedAudio):
 
 
 class Decoder:
-    """A decoder process, which takes one recording after another. Whoever it disappoints must end it."""
+    """A decoder process, which takes one recording after another. If a method raises, it must be ended."""
 
     def __init__(self, program: str = PROGRAM) -> None:
         """Start it, without waiting until it is ready. Raises Misconfigured if it cannot be started."""
@@ -83,6 +82,8 @@ class Decoder:
                 self._ready = True
             self._usage.begin()
             messages.send(self._connection, messages.OPEN, messages.packed_size(size))
+        except TimeoutError as error:
+            raise Misconfigured(f"The decoder does not start: {error}") from None
         except (EOFError, OSError):
             raise Misconfigured(f"The decoder does not start: {self._end_reason()}") from None
 
@@ -99,6 +100,8 @@ class Decoder:
 
         try:
             return self._next(check_all)
+        except TimeoutError as error:
+            raise GaveUp(str(error)) from None
         except (EOFError, OSError):
             raise self._end_error() from None
 
@@ -119,11 +122,12 @@ class Decoder:
         self._connection.close()
 
     def _next(self, check: Callable[[], None]) -> tuple[bytes, bytes]:
+        """Return the next message. Raises TimeoutError after a long silence, EOFError or OSError if it has ended."""
         ends = time.monotonic() + SILENCE_SECONDS
         while not self._connection.poll(TICK_SECONDS):
             check()
             if time.monotonic() > ends:
-                raise GaveUp("it does not answer any more")
+                raise TimeoutError("it does not answer")
         check()
         return messages.receive(self._connection)
 
@@ -142,7 +146,7 @@ class Decoder:
 
     def _end_reason(self) -> str:
         status = self._exit_status()
-        if status == OUT_OF_MEMORY:
+        if status == messages.OUT_OF_MEMORY:
             return "the file takes more memory than a recording should"
         return f"it crashed ({signal.Signals(-status).name})" if status < 0 else f"it ended with status {status}"
 
@@ -157,22 +161,20 @@ class Decoders:
         self._lock = threading.Lock()
 
     def take(self) -> Decoder:
-        """Return a decoder for one recording, and start another one if none is left.
-
-        Raises Misconfigured if none can be started.
-        """
+        """Return a decoder for one recording. Raises Misconfigured if none can be started."""
         with self._lock:
             while self._spare:
-                taken = self._spare.pop()
-                if taken.can_be_used_again:
-                    break
-                taken.end()
-            else:
-                taken = self._start()
+                spare = self._spare.pop()
+                if spare.can_be_used_again:
+                    return spare
+                spare.end()
+        return self._start()
+
+    def keep_one_ready(self) -> None:
+        """Start another decoder if none is left. Call it when the last one is at work: starting takes CPU time."""
+        with self._lock, suppress(Misconfigured):  # then the next recording will know
             if not self._spare:
-                with suppress(Misconfigured):  # the next recording will know
-                    self._spare.append(self._start())
-        return taken
+                self._spare.append(self._start())
 
     def give_back(self, decoder: Decoder, *, usable: bool) -> None:
         """Keep a decoder for another recording if it is usable, and end it otherwise."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # plain WAV needs none of it
 OPEN, CONTENT = b"O", b"C"
 READY, BROKEN, NEED, FORMAT, SAMPLES, END, REFUSED = b"Y", b"B", b"N", b"F", b"S", b"E", b"R"
 
+OUT_OF_MEMORY = 3  # a decoder's exit status
+
 MOST_READ_BYTES = 64 << 10  # of a file, at once
 MOST_MESSAGE_BYTES = 128 << 10
 _SIZE, _RANGE = struct.Struct("<Q"), struct.Struct("<QQ")

@@ -11,6 +11,8 @@ from transcription.audio.messages import End, Format
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.errors import UnsupportedAudio
 
+NONSENSE = "it does not make sense"
+
 Parsed = TypeVar("Parsed")
 
 
@@ -32,7 +34,9 @@ class RemoteRecording:
     def _open(self) -> None:
         self._decoding = self._decode()
         described = next(self._decoding)
-        assert isinstance(described, Format)
+        if not isinstance(described, Format):
+            self.close()
+            raise GaveUp(NONSENSE)
         self.format, self.duration = described.format, described.duration
 
     def blocks(self) -> Generator[bytes, None, None]:
@@ -75,6 +79,7 @@ class RemoteRecording:
                 elif kind == messages.NEED:
                     decoder.give(self._read(*_parsed(messages.range_in, content)))
                 elif kind == messages.FORMAT:
+                    self._decoders.keep_one_ready()
                     yield _parsed(Format.parse, content)
                 elif kind == messages.REFUSED:
                     usable = True
@@ -98,4 +103,4 @@ def _parsed(parse: Callable[[bytes], Parsed], content: bytes) -> Parsed:
     try:
         return parse(content)
     except (LookupError, RecursionError, TypeError, ValueError, struct.error):
-        raise GaveUp("it does not make sense") from None
+        raise GaveUp(NONSENSE) from None
