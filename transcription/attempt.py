@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from azure.core.exceptions import AzureError
 
-from transcription.audio.decoders import Decoders
-from transcription.audio.recording import open_recording
 from transcription.clips.cutting import CUTTING_VERSION
 from transcription.clock import Budget, Clock
 from transcription.errors import (
@@ -50,7 +48,6 @@ class Tools:
     transcripts: Transcripts
     progress: ProgressStore
     requeue: Requeue
-    decoders: Decoders
     transcriber: Transcriber | Misconfigured
     clock: Clock
 
@@ -139,7 +136,7 @@ class Attempt:
             if self._resumed:
                 self._keep_progress()
             file = self._tools.uploads.open(upload)
-            with closing(open_recording(file, upload.size, self._tools.decoders, self._requester.check)) as recording:
+            with closing(transcriber.open(file, upload.size, self._requester)) as recording:
                 self._source = replace(self._source, format=recording.format)
                 transcript = transcriber.transcribe(
                     recording, options, self._usage, self._requester, self._progress, self._keep_progress

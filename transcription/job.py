@@ -117,7 +117,8 @@ def build(
     progress = ProgressStore(service, storage, clock)
     try:
         settings = Settings.read(environ)
-        transcriber: Transcriber | Misconfigured = Transcriber(settings, SpeechClient(settings.speech, clock))
+        speech = SpeechClient(settings.speech, clock)
+        transcriber: Transcriber | Misconfigured = Transcriber(settings, speech, decoders or Decoders())
     except Misconfigured as error:
         transcriber = error
     tools = Tools(
@@ -125,7 +126,6 @@ def build(
         Transcripts(service, storage),
         progress,
         Requeue(queue),
-        decoders or Decoders(),
         transcriber,
         clock,
     )

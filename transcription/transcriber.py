@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from itertools import islice
+from typing import BinaryIO
 
+from transcription.audio.decoders import Decoders
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
-from transcription.audio.recording import Recording
+from transcription.audio.recording import Recording, open_recording
 from transcription.clips.clip import Clip
 from transcription.clips.cutting import cut
 from transcription.errors import TooLong, TooLongForPronunciation, UnsupportedAudio
@@ -35,9 +37,17 @@ DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 class Transcriber:
     """Turns recordings into transcripts. Safe to use from many threads."""
 
-    def __init__(self, settings: Settings, speech: SpeechClient) -> None:
+    def __init__(self, settings: Settings, speech: SpeechClient, decoders: Decoders) -> None:
         self.settings = settings
         self.speech = speech
+        self._decoders = decoders
+
+    def open(self, file: BinaryIO, size: int, requester: Requester) -> Recording:
+        """Open the recording in a file of `size` bytes. See `open_recording`.
+
+        Its reading ends with an error when the requester's time is up, or if it is stopped.
+        """
+        return open_recording(file, size, self._decoders, requester.check)
 
     def transcribe(
         self,

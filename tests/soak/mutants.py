@@ -322,6 +322,13 @@ MUTANTS = (
         "pass",
     ),
     Mutant(
+        "swept",
+        "an upload that storage does not let us read is a failure of storage",
+        "transcription/storage/uploads.py",
+        "if not is_lasting(error):",
+        "if True:",
+    ),
+    Mutant(
         "listing",
         "a listing has small pages",
         "transcription/storage/listing.py",

@@ -149,7 +149,7 @@ def _transcribe(
 ) -> Transcript:
     budget = budget or Budget(FakeClock(), 600, "a.wav")
     settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **changes))
-    transcriber = Transcriber(settings, SpeechClient(settings.speech, budget.clock))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, budget.clock), DECODERS)
     options, requester = RecognitionOptions("en-US", "masked"), Requester(LONG_AGO, budget)
     return transcriber.transcribe(recording, options, usage, requester, known or Memory(), lambda: None)
 
