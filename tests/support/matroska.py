@@ -17,18 +17,22 @@ def number(name: int, value: int) -> bytes:
 
 def wave_format(tag: int, channels: int, rate: int, block_align: int, bits: int, more: bytes = b"") -> bytes:
     """Return a WAVEFORMATEX structure. Matroska takes any codec that has one."""
-    byte_rate = rate * channels * max(1, bits) // 8
+    byte_rate = min(0xFFFFFFFF, rate * channels * max(1, bits) // 8)
     return struct.pack("<HHIIHHH", tag, channels, rate, byte_rate, block_align, bits, len(more)) + more
 
 
-def matroska(codec: str, private: bytes, rate: float, channels: int, blocks: Iterable[bytes]) -> bytes:
-    """Return a file with one audio track."""
+def matroska(
+    codec: str, private: bytes, rate: float, channels: int, blocks: Iterable[bytes], milliseconds: int = 0
+) -> bytes:
+    """Return a file with one audio track. Each block begins so many milliseconds after the one before."""
     head = element(0x1A45DFA3, element(0x4282, b"matroska"))
     audio = element(0xE1, element(0xB5, struct.pack(">d", rate)) + number(0x9F, channels))
     names = number(0xD7, 1) + number(0x73C5, 1) + number(0x83, 2) + element(0x86, codec.encode())
     track = element(0xAE, names + audio + (element(0x63A2, private) if private else b""))
     body = element(0x1549A966, number(0x2AD7B1, 1_000_000)) + element(0x1654AE6B, track)
-    clusters = b"".join(element(0x1F43B675, number(0xE7, 0) + block) for block in blocks)
+    clusters = b"".join(
+        element(0x1F43B675, number(0xE7, index * milliseconds) + block) for index, block in enumerate(blocks)
+    )
     return head + element(0x18538067, body + clusters)
 
 
