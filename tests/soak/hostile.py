@@ -1,8 +1,8 @@
 """A process that reads broken files and files made to do harm, as the app does, and measures what they cost.
 
-The files are numbered, and a number always gives the same file. `python -m tests.soak.hostile KIND FIRST STOP STEP`
-reads some of them. It prints a line of JSON before each file, its number; a line after it, a `Reading`; and a line at
-the end, the `Report` of the neighbour that was decoded meanwhile. It is a process of its own, so that a crash is
+The files of each kind are numbered, and a number always gives the same file. `python -m tests.soak.hostile` takes a
+line of JSON for each file, its kind and number, and answers with a line, its `Reading`. At the end of its input, it
+prints the `Report` of the neighbour that was decoded meanwhile. It is a process of its own, so that a crash is
 recognised as one.
 """
 
@@ -45,10 +45,10 @@ class Reading:
 def harmful() -> Mapping[str, Callable[[], bytes]]:
     known = {**BOMBS, **playlists(Path("/etc/hostname"))}
     return {
-        **{name: partial(bytes, content) for name, content in known.items()},
+        **MANY_PACKETS,  # first, since they take the longest
         **ONE_PACKET,
         **UNUSUAL_PAIRS,
-        **MANY_PACKETS,
+        **{name: partial(bytes, content) for name, content in known.items()},
     }
 
 
@@ -85,14 +85,13 @@ def read(content: bytes, decoders: Decoders) -> Reading:
     return Reading(outcome, audio_seconds, meter.cpu_seconds, meter.own_megabytes, meter.decoder_megabytes)
 
 
-def main(kind: str, numbers: range) -> None:
+def main() -> None:
     with closing(Decoders(MeteredDecoder)) as decoders, Neighbour(decoders) as neighbour:
-        for number in numbers:
-            content = KINDS[kind](number)
-            say(json.dumps(number))
-            say(json.dumps(asdict(read(content, decoders))))
+        for line in sys.stdin:
+            kind, number = json.loads(line)
+            say(json.dumps(asdict(read(KINDS[kind](number), decoders))))
     say(json.dumps(asdict(neighbour.report)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], range(*map(int, sys.argv[2:])))
+    main()

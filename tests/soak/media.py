@@ -11,8 +11,11 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from subprocess import PIPE
 
 from local.tools import PROJECT
 from tests.soak.damaged_files import NAMES
@@ -26,9 +29,14 @@ OWN_MEGABYTES = 20  # more in the app's process, for one file
 DECODER_MEGABYTES = 150  # more in a decoder, for one file; the app allows 112 of data, and libraries are loaded
 CPU_SECONDS = 4.0  # for one file without sound; the app allows 3 and looks four times a second
 CPU_SECONDS_PER_SECOND = 0.1  # for each second of audio; the app allows 0.08, and the slowest real format takes 0.02
-HANG_SECONDS = 120.0  # of real time; ten minutes of sound may take a minute of CPU time
-START_SECONDS = 60.0  # to import the app and to make the next file
+HANG_SECONDS = 120.0  # of real time, with making the file; ten minutes of sound may take a minute of CPU time
+EXIT_SECONDS = 5.0  # from the end of its output to that of a process
 PROCESSES = 2
+
+COMMAND = (sys.executable, "-m", "tests.soak.hostile")
+
+File = tuple[str, int]  # kind and number
+Files = queue.SimpleQueue[File]
 
 
 @dataclass
@@ -45,18 +53,20 @@ class Outcomes:
 
 
 def run(harness: Harness) -> Result:
-    """Split each kind among the processes. A quick run takes all files made to do harm, and a few of the others."""
-    work = [
-        ("harmful", range(len(harmful()))),
-        ("damaged", range(0, len(NAMES), harness.number(1, 8))),
-        ("headers", range(harness.number(4_000, 20))),
-        ("fuzzed", range(harness.number(15_750, 70))),
+    """Split the files among the processes. A quick run takes all that are made to do harm, and a few of the others."""
+    numbered: list[File] = [
+        *(("harmful", number) for number in range(len(harmful()))),
+        *(("damaged", number) for number in range(0, len(NAMES), harness.number(1, 8))),
+        *(("headers", number) for number in range(harness.number(4_000, 20))),
+        *(("fuzzed", number) for number in range(harness.number(15_750, 70))),
     ]
-    shares = [(kind, numbers[share::PROCESSES]) for kind, numbers in work for share in range(PROCESSES)]
-    tally, outcomes = Tally(BAR, sum(len(numbers) for _, numbers in work) + len(shares)), Outcomes()
+    tally, outcomes = Tally(BAR, len(numbered) + PROCESSES), Outcomes()
+    files: Files = queue.SimpleQueue()
+    for file in numbered:
+        files.put(file)
     with ThreadPoolExecutor(PROCESSES) as pool:
-        for done in [pool.submit(_read_all, kind, numbers, tally, outcomes) for kind, numbers in shares]:
-            done.result()
+        for process in [pool.submit(_read_all, files, tally, outcomes) for _ in range(PROCESSES)]:
+            process.result()
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(outcomes.counts.items()))
     return tally.result(
         f"{outcomes.counts.total():,} files: {counts}; one took up to {outcomes.cpu_seconds:.1f} s of CPU,"
@@ -65,48 +75,51 @@ def run(harness: Harness) -> Result:
     )
 
 
-def _read_all(kind: str, numbers: range, tally: Tally, outcomes: Outcomes) -> None:
-    while numbers:
-        numbers = _read_in_process(kind, numbers, tally, outcomes)
+def _read_all(files: Files, tally: Tally, outcomes: Outcomes) -> None:
+    """Read files in one process after another, until none is left."""
+    while not _read_in_process(files, tally, outcomes):
+        pass
 
 
-def _read_in_process(kind: str, numbers: range, tally: Tally, outcomes: Outcomes) -> range:
-    """Read files in a new process until it ends or one file takes too long. Return the numbers that are left."""
-    span = [str(bound) for bound in (numbers.start, numbers.stop, numbers.step)]
-    command = [sys.executable, "-m", "tests.soak.hostile", kind, *span]
+def _read_in_process(files: Files, tally: Tally, outcomes: Outcomes) -> bool:
+    """Read files in a new process until it ends or one file takes too long. Tell whether none is left."""
     with (
         tempfile.TemporaryFile("w+") as errors,  # a pipe could fill up and block it
-        subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        subprocess.Popen(COMMAND, cwd=PROJECT, stdin=PIPE, stdout=PIPE, stderr=errors, text=True) as process,
     ):
+        assert process.stdin
         lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=_forward_lines, args=(process, lines), daemon=True).start()
-        wait = START_SECONDS
+        name = "the end"
+        try:
+            for file in _taken(files):
+                name = " ".join(map(str, file))
+                process.stdin.write(json.dumps(file) + "\n")
+                process.stdin.flush()
+                _count(file, Reading(**json.loads(lines.get(timeout=HANG_SECONDS))), tally, outcomes)
+            name = "the end"
+            process.stdin.close()
+            _count_neighbours(Report(**json.loads(lines.get(timeout=HANG_SECONDS))), tally, outcomes)
+            lines.get(timeout=HANG_SECONDS)
+        except (queue.Empty, ValueError, OSError) as error:  # no line, an empty one, or nobody who takes one
+            problem = "it hangs" if isinstance(error, queue.Empty) else "it crashes"
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0 if problem == "it hangs" else EXIT_SECONDS)
+            process.kill()
+            process.wait()
+            errors.seek(0)
+            tally.count(f"{name}: {problem} ({process.returncode}): {errors.read()[-300:]}")
+            return False
+    return True
+
+
+def _taken(files: Files) -> Iterator[File]:
+    with suppress(queue.Empty):
         while True:
-            try:
-                line = lines.get(timeout=wait)
-            except queue.Empty:
-                process.kill()
-                tally.count(f"{kind} {_named(numbers)}: it hangs")
-                return numbers[1:]
-            if not line:
-                process.wait()
-                errors.seek(0)
-                tally.count(f"{kind} {_named(numbers)}: it crashes ({process.returncode}): {errors.read()[-300:]}")
-                return numbers[1:]
-            if not numbers:
-                _count_neighbours(Report(**json.loads(line)), tally, outcomes)
-                return numbers
-            wait = HANG_SECONDS if line.isdecimal() else START_SECONDS
-            if not line.isdecimal():
-                _count(kind, numbers[0], Reading(**json.loads(line)), tally, outcomes)
-                numbers = numbers[1:]
+            yield files.get_nowait()
 
 
-def _named(numbers: range) -> str:
-    return str(numbers[0]) if numbers else "(the end)"
-
-
-def _count(kind: str, number: int, reading: Reading, tally: Tally, outcomes: Outcomes) -> None:
+def _count(file: File, reading: Reading, tally: Tally, outcomes: Outcomes) -> None:
     outcomes.counts[reading.outcome] += 1
     outcomes.cpu_seconds = max(outcomes.cpu_seconds, reading.cpu_seconds)
     outcomes.own_megabytes = max(outcomes.own_megabytes, reading.own_megabytes)
@@ -115,9 +128,9 @@ def _count(kind: str, number: int, reading: Reading, tally: Tally, outcomes: Out
         reading.own_megabytes <= OWN_MEGABYTES
         and reading.decoder_megabytes <= DECODER_MEGABYTES
         and reading.cpu_seconds <= CPU_SECONDS + CPU_SECONDS_PER_SECOND * reading.audio_seconds
-        and (reading.outcome == "refused" or not is_unusual(kind, number))
+        and (reading.outcome == "refused" or not is_unusual(*file))
     )
-    tally.count(None if within_limits else f"{kind} {number}: {reading}")
+    tally.count(None if within_limits else f"{file}: {reading}")
 
 
 def _count_neighbours(report: Report, tally: Tally, outcomes: Outcomes) -> None:

@@ -17,7 +17,7 @@ from transcription.audio.recording import open_recording
 from transcription.errors import TranscriptionError
 
 REPEATED = 4  # times three seconds of speech
-PAUSE_SECONDS = 0.25  # between two recordings; they should not take most of the machine
+PAUSE_SECONDS = 0.5  # between two recordings; they should not take most of the machine
 RUNS_ALONE = 5
 SLOWER = 5.0  # times as long as alone; hostile files and their decoders share the processors with it
 MORE_SECONDS = 2.0  # a decoder may have to be started while others start too

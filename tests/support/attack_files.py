@@ -77,7 +77,8 @@ def video_file(samples: int) -> bytes:
 
     length = b"\x08" + struct.pack(">I", 1) + b"\0\x08duration\0" + struct.pack(">d", 3 * 3600) + b"\0\0\x09"
     head = b"FLV\1\4\0\0\0\x09" + bytes(4) + tag(18, 0, b"\2\0\x0aonMetaData" + length)
-    return head + b"".join(tag(8, number * 10 // 441, b"\x3c\x80") for number in range(samples))
+    before, _, after = tag(8, 0xABCDEF, b"\x3c\x80").partition(b"\xab\xcd\xef")
+    return head + b"".join([before + (number * 10 // 441).to_bytes(3) + after for number in range(samples)])
 
 
 def voice_file(samples: int) -> bytes:
@@ -100,7 +101,7 @@ UNUSUAL_PAIRS: Mapping[str, Callable[[], bytes]] = {
     **{f"{size} kB of WMA in a block": partial(wma, in_block, size << 10) for size in (64, 512)},
 }
 MANY_PACKETS: Mapping[str, Callable[[], bytes]] = {
+    "a laced packet for each sample": partial(laced, 300),
     "a packet for each sample": partial(voice_file, 1_000_000),
     "a packet for each sample of a video": partial(video_file, 1_000_000),
-    "a laced packet for each sample": partial(laced, 300),
 }
