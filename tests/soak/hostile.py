@@ -11,34 +11,40 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 from local.progress import say
 from tests.soak.damaged_files import damaged, header
 from tests.soak.fuzzed_files import fuzzed
-from tests.soak.metering import Meter, MeteredDecoder
 from tests.soak.neighbour import Neighbour
 from tests.support.attack_files import MANY_PACKETS, ONE_PACKET, UNUSUAL_PAIRS
 from tests.support.hostile_files import BOMBS, playlists
-from transcription.audio.decoders import Decoders
+from tests.support.metering import Meter, MeteredDecoder
+from transcription.audio.decoders import Decoders, GaveUp
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
 from transcription.errors import Final
 
 LONGEST_AUDIO = 600  # seconds; enough to see what a second costs. The app stops after MAX_AUDIO_MINUTES
 
+ENDED_EARLY = ("given up", "too long")  # outcomes after which the decoder must not be used again
+
 
 @dataclass(frozen=True)
 class Reading:
-    """The outcome of a file, and its costs: of this process and of the decoder."""
+    """The outcome of a file, and its costs: of this process and of the decoder.
+
+    afterwards: the problem with an ordinary recording that came next, if there was one.
+    """
 
     outcome: str
     audio_seconds: float
     cpu_seconds: float
     own_megabytes: int
     decoder_megabytes: int
+    afterwards: str | None = None
 
 
 @cache
@@ -80,6 +86,8 @@ def read(content: bytes, decoders: Decoders) -> Reading:
                         outcome = "too long"
                         break
                 meter()
+    except GaveUp:
+        outcome = "given up"
     except Final:
         outcome = "refused"
     return Reading(outcome, audio_seconds, meter.cpu_seconds, meter.own_megabytes, meter.decoder_megabytes)
@@ -89,7 +97,10 @@ def main() -> None:
     with closing(Decoders(MeteredDecoder)) as decoders, Neighbour(decoders) as neighbour:
         for line in sys.stdin:
             kind, number = json.loads(line)
-            say(json.dumps(asdict(read(KINDS[kind](number), decoders))))
+            reading = read(KINDS[kind](number), decoders)
+            if reading.outcome in ENDED_EARLY:
+                reading = replace(reading, afterwards=neighbour.problem_now())
+            say(json.dumps(asdict(reading)))
     say(json.dumps(asdict(neighbour.report)))
 
 

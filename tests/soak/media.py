@@ -129,6 +129,7 @@ def _count(file: File, reading: Reading, tally: Tally, outcomes: Outcomes) -> No
         and reading.decoder_megabytes <= DECODER_MEGABYTES
         and reading.cpu_seconds <= CPU_SECONDS + CPU_SECONDS_PER_SECOND * reading.audio_seconds
         and (reading.outcome == "refused" or not is_unusual(*file))
+        and not reading.afterwards
     )
     tally.count(None if within_limits else f"{file}: {reading}")
 

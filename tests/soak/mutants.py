@@ -238,7 +238,7 @@ MUTANTS = (
         "media",
         "a decoder that gave up is used again",
         "transcription/audio/decoders.py",
-        "keep = usable and ",
+        "keep = usable and len(self._spare) < MOST_SPARE and ",
         "keep = ",
     ),
     Mutant(

@@ -57,6 +57,10 @@ class Neighbour:
         self._stop.set()
         self._thread.join()
 
+    def problem_now(self) -> str | None:
+        """Decode once more in this thread, and return the problem, if any."""
+        return self._timed()[1]
+
     @property
     def report(self) -> Report:
         return Report(self._recordings, self._alone, self._longest, self._problem)
