@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 
-from bench import costs, imports, jobs, media, recordings, report, sending
+from bench import costs, decoders, imports, jobs, media, recordings, report, sending
 from bench.results import Row
 from local.azurite import Azurite
 from local.progress import say
@@ -15,6 +15,7 @@ def rows() -> Iterator[Row]:
     with Azurite() as azurite:
         yield from jobs.rows(azurite)
         yield from costs.rows(azurite)
+        yield from decoders.rows(azurite)
     yield from media.rows()
     yield from imports.rows()
 

@@ -14,6 +14,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from bench.children import speech_settings
 from local.azurite import Azurite
 from local.speech.process import SpeechProcess
+from tests.support.recordings import DECODERS
 from transcription import job
 from transcription.clock import SystemClock
 from transcription.job import Job
@@ -45,7 +46,7 @@ class Environment:
                 transcripts.delete_container()
 
     def new_job(self, **settings: str) -> Job:
-        return job.build({**self.settings, **settings}, SystemClock())
+        return job.build({**self.settings, **settings}, SystemClock(), decoders=DECODERS)
 
     def upload(self, name: str, content: bytes) -> None:
         self.audio.upload_blob(name, content, connection_timeout=STORAGE_TIMEOUT)

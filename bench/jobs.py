@@ -28,6 +28,7 @@ from local.azurite import Azurite
 from local.progress import say
 from local.speech import Received
 from local.speech.process import SpeechProcess
+from tests.support.recordings import DECODERS
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.audio.recording import open_recording
 from transcription.clips.cutting import CUTTING_DEFAULTS
@@ -175,7 +176,7 @@ def first_clip(environment: Environment, service: SpeechProcess) -> Row:
     say("  one hour of m4a")
     started = time.perf_counter()
     with file.open("rb") as stream:
-        for _ in open_recording(stream, file.stat().st_size).blocks():
+        for _ in open_recording(stream, file.stat().st_size, DECODERS, lambda: None).blocks():
             pass
     whole = time.perf_counter() - started
     environment.upload("hour.m4a", file.read_bytes())
@@ -194,13 +195,13 @@ def first_clip(environment: Environment, service: SpeechProcess) -> Row:
 
 
 def memory(environment: Environment) -> Row:
-    """Measure the peak memory of processes that run one job each."""
+    """Measure the peak memory of processes that run one job each, with their decoders."""
     peaks = []
     for minutes in (SHORT_MINUTES, LONG_MINUTES):
         say(f"  memory for {minutes:g} minutes")
         name = f"{minutes:g}.m4a"
         environment.upload(name, coded("m4a", minutes).read_bytes())
-        peak = python("-m", "bench.one_job", name, environment=environment.settings).output
+        peak = python("-m", "bench.app_process", name, environment=environment.settings).output
         peaks.append(int(peak) / 1e6)
         environment.check(name)
     short, long = peaks

@@ -29,7 +29,12 @@ def test_every_final_error_has_a_code_and_forbids_another_try() -> None:
 
 
 def test_errors_that_somebody_else_can_fix_ask_for_another_try() -> None:
-    fixable: list[type[TranscriptionError]] = [errors.Misconfigured, errors.Exhausted, errors.Abandoned]
+    fixable: list[type[TranscriptionError]] = [
+        errors.Misconfigured,
+        errors.UploadUnreadable,
+        errors.Exhausted,
+        errors.Abandoned,
+    ]
     assert all(error.code and error.try_again for error in fixable)
 
 

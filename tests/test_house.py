@@ -23,7 +23,7 @@ QUESTION_WORD = re.compile(r"(What|Where|Whether|How|Who)\b")
 # Each folder or module of `transcription`, and those it may import. A row names only rows below it, so imports run
 # downwards and never in a circle.
 MAY_IMPORT = {
-    "job": "attempt recovery transcriber storage speech settings clock errors",
+    "job": "attempt recovery transcriber audio storage speech settings clock errors",
     "attempt": "recovery transcriber options storage speech transcript audio clips clock errors",
     "transcriber": "recognition speech clips transcript audio settings clock errors",
     "recognition": "speech clips transcript audio errors",

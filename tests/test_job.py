@@ -18,7 +18,7 @@ from tests.support.recordings import encode_as
 from tests.support.settings import SPEECH_KEY
 from tests.support.sound import chunk, murmur, wav
 from transcription import job
-from transcription.audio.decoding import DecodedRecording
+from transcription.audio.remote import RemoteRecording
 from transcription.errors import UploadReplaced
 from transcription.storage.transcripts import Transcripts
 from transcription.storage.uploads import Uploads
@@ -181,7 +181,7 @@ def test_a_new_upload_under_the_same_name_replaces_the_document(app: App) -> Non
 
 def test_a_recording_that_fails_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
-    monkeypatch.setattr(DecodedRecording, "close", lambda recording: closed.append(recording.format))
+    monkeypatch.setattr(RemoteRecording, "close", lambda recording: closed.append(recording.format))
     app.upload("long.m4a", encode_as("m4a"))
     app.run("long.m4a", MAX_AUDIO_MINUTES="0.01")
     assert app.document("long.m4a")["error"]["code"] == "TooLong"

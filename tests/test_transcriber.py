@@ -10,8 +10,8 @@ import pytest
 
 from local.speech import Fault, Script, SpeechEndpoint, Word
 from tests.support.clock import FakeClock
+from tests.support.recordings import DECODERS, encode_as
 from tests.support.recordings import SPEECH as VOICE
-from tests.support.recordings import encode_as
 from tests.support.settings import SPEECH_KEY, app_settings
 from tests.support.sound import murmur, wav
 from tests.support.transcribing import FOUR_CLIPS, PAUSE, SPEECH, Memory, Pcm, Service, transcribe_file
@@ -147,7 +147,7 @@ def test_a_recording_that_fails_does_not_wait_for_its_retries(endpoint: SpeechEn
     endpoint.faults.append(Fault.status(503, headers={"Retry-After": "60"}))
     clock = SystemClock()
     settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, MAX_AUDIO_MINUTES="1"))
-    transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, clock), DECODERS)
     started = clock.monotonic()
     with pytest.raises(TooLong):
         transcriber.transcribe(
@@ -185,7 +185,7 @@ def test_nothing_is_sent_before_a_recording_with_three_clips_is_announced(servic
     sent: list[int] = []
     options, requester = RecognitionOptions("en-US", "masked"), Requester(LONG_AGO, Budget(service.clock, 600, "a.wav"))
     settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=service.endpoint.url))
-    transcriber = Transcriber(settings, SpeechClient(settings.speech, service.clock))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, service.clock), DECODERS)
     for clips in (2, 3, 4):
         recording = Pcm((SPEECH + PAUSE) * clips)
         before = len(service.sent_seconds)

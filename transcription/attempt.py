@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from azure.core.exceptions import AzureError
 
-from transcription.audio.recording import open_recording
 from transcription.clips.cutting import CUTTING_VERSION
 from transcription.clock import Budget, Clock
 from transcription.errors import (
@@ -136,7 +135,8 @@ class Attempt:
             self._fingerprint = f"{CUTTING_VERSION} {transcriber.speech.fingerprint(options)}"
             if self._resumed:
                 self._keep_progress()
-            with closing(open_recording(self._tools.uploads.open(upload), upload.size)) as recording:
+            file = self._tools.uploads.open(upload)
+            with closing(transcriber.open(file, upload.size, self._requester)) as recording:
                 self._source = replace(self._source, format=recording.format)
                 transcript = transcriber.transcribe(
                     recording, options, self._usage, self._requester, self._progress, self._keep_progress

@@ -12,7 +12,8 @@
     │   ├── InvalidOption
     │   ├── RequestRefused
     │   └── AbandonedForGood
-    ├── Misconfigured          the deployer must fix the app, then the upload is delivered again
+    ├── Misconfigured          the deployer must fix the app, then the upload is tried again
+    │   └── UploadUnreadable   or give the app access to this upload
     ├── Retryable              may be temporary: retried within the recording's budget
     │   └── Refused            the service has no room for the request
     ├── Exhausted              such a failure lasted longer than the budget
@@ -103,6 +104,12 @@ class Misconfigured(TranscriptionError):
 
     code = "Configuration"
     try_again = True
+
+
+class UploadUnreadable(Misconfigured):
+    """Storage has the upload, but does not let the app read it. It may be archived, for example."""
+
+    code = "UploadUnreadable"
 
 
 class Retryable(TranscriptionError):

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from transcription.attempt import Attempt, Tools
+from transcription.audio.decoders import Decoders
 from transcription.clock import Budget, Clock, SystemClock
 from transcription.errors import Misconfigured, UploadGone, UploadReplaced
 from transcription.recovery import poison
@@ -103,8 +104,10 @@ class Job:
         raise UploadReplaced(f"{name!r} was replaced {MAX_ROUNDS} times while it was being transcribed")
 
 
-def build(environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = None) -> Job:
-    """Build a Job from the app settings. `queue` replaces the queue that the settings name.
+def build(
+    environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = None, decoders: Decoders | None = None
+) -> Job:
+    """Build a Job from the app settings. `queue` replaces the queue that the settings name, `decoders` new ones.
 
     Raises Misconfigured if the storage settings are wrong.
     """
@@ -114,7 +117,8 @@ def build(environ: Mapping[str, str], clock: Clock, queue: AgainQueue | None = N
     progress = ProgressStore(service, storage, clock)
     try:
         settings = Settings.read(environ)
-        transcriber: Transcriber | Misconfigured = Transcriber(settings, SpeechClient(settings.speech, clock))
+        speech = SpeechClient(settings.speech, clock)
+        transcriber: Transcriber | Misconfigured = Transcriber(settings, speech, decoders or Decoders())
     except Misconfigured as error:
         transcriber = error
     tools = Tools(

@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from itertools import islice
+from typing import BinaryIO
 
+from transcription.audio.decoders import Decoders
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
-from transcription.audio.recording import Recording
+from transcription.audio.recording import Recording, open_recording
 from transcription.clips.clip import Clip
 from transcription.clips.cutting import cut
 from transcription.errors import TooLong, TooLongForPronunciation, UnsupportedAudio
@@ -35,9 +37,17 @@ DAMAGED = "DamagedAudio"  # a gap's reason: that stretch of the file is damaged
 class Transcriber:
     """Turns recordings into transcripts. Safe to use from many threads."""
 
-    def __init__(self, settings: Settings, speech: SpeechClient) -> None:
+    def __init__(self, settings: Settings, speech: SpeechClient, decoders: Decoders) -> None:
         self.settings = settings
         self.speech = speech
+        self._decoders = decoders
+
+    def open(self, file: BinaryIO, size: int, requester: Requester) -> Recording:
+        """Open the recording in a file of `size` bytes. See `open_recording`.
+
+        Its reading ends with an error when the requester's time is up, or if it is stopped.
+        """
+        return open_recording(file, size, self._decoders, requester.check)
 
     def transcribe(
         self,
@@ -56,7 +66,7 @@ class Transcriber:
         Raises Exhausted if the time is up. The answers so far are in `known`.
         """
         usage.endpoint = self.speech.endpoint
-        audio = _LimitedAudio(recording, self.settings.limits.audio_seconds)
+        audio = _LimitedAudio(recording, self.settings.limits.audio_seconds, requester.check)
         sending = Sending(self.speech, self.settings.speech.audio_format, options, usage, requester, known)
         if options.pronunciation:
             clip = _single_clip(audio)
@@ -106,9 +116,11 @@ def _recognized(sending: Sending, plans: Iterator[Plan]) -> Iterator[ClipResult]
 class _LimitedAudio:
     """A recording's audio, measured as it is read. The length that the file declares may be wrong."""
 
-    def __init__(self, recording: Recording, max_seconds: float) -> None:
+    def __init__(self, recording: Recording, max_seconds: float, check: Callable[[], None]) -> None:
+        """`check` is called with each block, and may raise to end the reading."""
         self._recording = recording
         self._max_seconds = max_seconds
+        self._check = check
         self._samples = 0
 
     @property
@@ -127,6 +139,7 @@ class _LimitedAudio:
         if self._recording.exceeds(self._max_seconds):
             raise too_long
         for block in self._recording.blocks():
+            self._check()
             self._samples += len(block) // SAMPLE_BYTES
             if self.seconds > self._max_seconds:
                 raise too_long

@@ -1,7 +1,6 @@
 """Every supported format gives the same samples. Of a damaged file, what can be decoded keeps its time."""
 
 import contextlib
-import io
 import random
 import struct
 import time
@@ -9,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from av import AudioFrame
 
 from tests.support.media_files import MEDIA, encode, mp4, tone
 from tests.support.recordings import (
@@ -21,14 +19,12 @@ from tests.support.recordings import (
     decode,
     encode_as,
     level,
+    opened,
     refusal,
     similarity,
 )
-from transcription.audio import container, decoding
 from transcription.audio.asf import BROADCAST, FILE_PROPERTIES
-from transcription.audio.guarded_file import CPU_SECONDS_PER_SECOND, INITIAL_CPU_SECONDS
-from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
-from transcription.audio.recording import open_recording
+from transcription.audio.pcm import SAMPLE_RATE
 from transcription.errors import UnsupportedAudio
 
 
@@ -108,7 +104,7 @@ LYING: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("name", LYING)
 def test_a_file_that_wrongly_declares_a_long_recording_is_not_long_and_gives_its_samples(name: str) -> None:
     content = LYING[name]()
-    recording = open_recording(io.BytesIO(content), len(content))
+    recording = opened(content)
     assert not recording.exceeds(2 * 3600)
     assert_speech(np.frombuffer(b"".join(recording.blocks()), np.int16).astype(float))
 
@@ -147,51 +143,16 @@ def test_a_lost_packet_that_claims_an_hour_does_not_make_a_gap_of_an_hour() -> N
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ("mp4 in fragments",)])
 def test_a_recording_over_the_limit_is_known_before_it_is_used(name: str) -> None:
     content = encode_as(name)
-    assert open_recording(io.BytesIO(content), len(content)).exceeds(2.0)
+    assert opened(content).exceeds(2.0)
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_recording_measured_before_it_is_used_gives_the_same_samples(name: str) -> None:
     content = encode_as(name)
-    recording = open_recording(io.BytesIO(content), len(content))
+    recording = opened(content)
     recording.duration = float(THREE_HOURS)
     assert not recording.exceeds(3.2)
     assert b"".join(recording.blocks()) == decode(content)[1].astype(np.int16).tobytes()
-
-
-def let_decoding_take(share: float, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each frame take so much CPU time that decoding the file once takes a share of what the file may take."""
-    frames: list[AudioFrame] = []
-
-    def is_supported(frame: AudioFrame) -> bool:
-        frames.append(frame)
-        return container.is_supported(frame)
-
-    monkeypatch.setattr(decoding, "is_supported", is_supported)
-    decode(content)
-    seconds = share * (INITIAL_CPU_SECONDS + SECONDS * CPU_SECONDS_PER_SECOND) / len(frames)
-    monkeypatch.setattr(time, "thread_time", lambda: len(frames) * seconds)
-
-
-@pytest.mark.parametrize(("share", "costly"), [(0.4, False), (0.6, True)])
-def test_measuring_and_decoding_share_one_limit_on_cpu_time(
-    share: float, costly: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    content = long_flac_header()
-    let_decoding_take(share, content, monkeypatch)
-    recording = open_recording(io.BytesIO(content), len(content))
-    assert not recording.exceeds(2 * 3600)
-    samples = sum(map(len, recording.blocks())) // SAMPLE_BYTES
-    assert ("more time or memory" in str(recording.damage)) is costly
-    assert (samples / SAMPLE_RATE < SECONDS - 0.1) is costly
-
-
-def test_a_file_over_the_limits_while_it_is_measured_is_not_decoded_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    content = long_flac_header()
-    let_decoding_take(2.0, content, monkeypatch)
-    recording = open_recording(io.BytesIO(content), len(content))
-    with pytest.raises(UnsupportedAudio, match="more time or memory"):
-        recording.exceeds(2 * 3600)
 
 
 def test_the_padding_that_encoders_add_at_the_start_is_skipped() -> None:

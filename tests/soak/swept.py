@@ -9,8 +9,8 @@ from local.speech import Fault
 from tests.soak.harness import TRIES, Content, Harness, SoakApp, make_contents
 from tests.soak.hosting import QueueHost, SteppedClock
 from tests.soak.report import Result, Tally
-from tests.soak.storage_proxy import StorageProxy, storage_proxy
 from tests.support.settings import SPEECH_KEY
+from tests.support.storage_proxy import StorageProxy, storage_proxy
 from transcription.errors import StorageFailed
 from transcription.storage.names import output_name
 from transcription.storage.queues import AgainMessage
@@ -29,8 +29,9 @@ POISON = "poison"
 TWICE_POISON = "poison of the poison"
 EXHAUSTED = "exhausted"
 KEY = "wrong key put right"
+ARCHIVED = "archived and rehydrated"
 OLD = "dead-lettered event"
-EARLY, LATE = (LOST, TWICE_POISON), (POISON, EXHAUSTED, KEY)
+EARLY, LATE = (LOST, TWICE_POISON), (POISON, EXHAUSTED, KEY, ARCHIVED)
 
 
 def run(harness: Harness) -> Result:
@@ -75,6 +76,11 @@ class _Healing:
         self._exhaust()
         for name in self._names(KEY):
             self._wrong_key.run(self._app.audio.container_name, name)
+        for name in self._names(ARCHIVED):
+            blob = self._app.audio.get_blob_client(name)
+            blob.set_standard_blob_tier("Archive")
+            self._event(name)
+            blob.set_standard_blob_tier("Hot")
         unfinished = {output_name(name) for kind in LATE for name in self._names(kind)}
         assert set(self._app.documents()) == unfinished, "the causes did not have their effects"
         problems = [

@@ -11,8 +11,8 @@ from local.azurite import ACCOUNT_KEY
 from tests.soak.harness import Content, Harness, SoakApp, make_contents
 from tests.soak.hosting import QueueHost, SteppedClock
 from tests.soak.report import Result, Tally
-from tests.soak.storage_proxy import StorageProxy, storage_proxy
 from tests.support import truth
+from tests.support.storage_proxy import StorageProxy, storage_proxy
 from transcription.storage.names import output_name
 from transcription.storage.progress import ATTEMPT_WAITS
 

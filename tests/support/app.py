@@ -16,6 +16,7 @@ from local.host import StandInHost
 from local.speech import SpeechEndpoint
 from local.tools import PROJECT
 from tests.support.clock import FakeClock
+from tests.support.recordings import DECODERS
 from tests.support.settings import app_settings, changed
 from transcription import job
 from transcription.job import Job
@@ -84,7 +85,7 @@ class App:
 
     def job(self, **changes: str | None) -> Job:
         """Return the Job of a process with these settings."""
-        return job.build(changed(self.environ, changes), self.clock, self.queue)
+        return job.build(changed(self.environ, changes), self.clock, self.queue, DECODERS)
 
     def upload(self, name: str, content: bytes, **metadata: str) -> str:
         """Upload `content` and return its ETag, without quotes."""

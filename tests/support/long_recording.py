@@ -5,6 +5,7 @@ from pathlib import Path
 
 from local.speech.process import speech_process
 from tests.support.clock import FakeClock
+from tests.support.recordings import DECODERS
 from tests.support.settings import SPEECH_KEY, app_settings
 from tests.support.transcribing import Memory
 from transcription.clock import Budget
@@ -46,7 +47,7 @@ def transcribed(minute: Path, minutes: float) -> Transcript:
     with speech_process(SPEECH_KEY) as service:
         settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=service.url, AZURE_SPEECH_KEY=SPEECH_KEY))
         clock = FakeClock()
-        transcriber = Transcriber(settings, SpeechClient(settings.speech, clock))
+        transcriber = Transcriber(settings, SpeechClient(settings.speech, clock), DECODERS)
         recording = RepeatedMinute(minute, minutes)
         options = RecognitionOptions("en-US", "masked")
         requester = Requester(LONG_AGO, Budget(clock, 3000, "a.wav"))

@@ -1,13 +1,17 @@
 """One spoken sentence in every format that tests can make, and checks of the decoded sound."""
 
+import atexit
 import io
+import os
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
 
 from tests.support.media_files import encode, speech
+from transcription.audio.decoders import Decoders
 from transcription.audio.pcm import SAMPLE_RATE
 from transcription.audio.recording import Recording, open_recording
 from transcription.errors import UnsupportedAudio
@@ -84,9 +88,25 @@ def encode_as(name: str, sound: Any = SPEECH) -> bytes:
     return encode(sound, options.pop("container"), options.pop("codec"), **options)
 
 
+DECODERS = Decoders()
+atexit.register(DECODERS.close)
+
+
+def opened(content: bytes, file: BinaryIO | None = None) -> Recording:
+    """Return the recording in a file with this content."""
+    return open_recording(file or io.BytesIO(content), len(content), DECODERS, lambda: None)
+
+
+def decoder_processes() -> list[int]:
+    """Return the process ids of all decoders that this process has."""
+    task = Path(f"/proc/self/task/{os.getpid()}/children")  # of the main thread
+    children = [int(child) for child in task.read_text().split()]
+    return [child for child in children if b"audio import child" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
 def decode(content: bytes) -> tuple[Recording, np.ndarray]:
     """Return the recording, read to its end, and its samples."""
-    recording = open_recording(io.BytesIO(content), len(content))
+    recording = opened(content)
     pcm = b"".join(recording.blocks())
     return recording, np.frombuffer(pcm, np.int16).astype(float)
 

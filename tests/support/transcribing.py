@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from local.speech import Fault, Received, SpeechEndpoint
 from tests.support.clock import FakeClock
+from tests.support.recordings import DECODERS
 from tests.support.settings import SPEECH_KEY, app_settings
 from tests.support.sound import murmur
 from tests.support.speech_corpus import Recording
@@ -134,7 +135,7 @@ def transcribe_file(file: BinaryIO, endpoint: SpeechEndpoint, **changes: str) ->
     """Decode and transcribe a file of any format."""
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    with closing(open_recording(file, size)) as opened:
+    with closing(open_recording(file, size, DECODERS, lambda: None)) as opened:
         return _transcribe(opened, endpoint, Usage(), changes)
 
 
@@ -148,7 +149,7 @@ def _transcribe(
 ) -> Transcript:
     budget = budget or Budget(FakeClock(), 600, "a.wav")
     settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url, **changes))
-    transcriber = Transcriber(settings, SpeechClient(settings.speech, budget.clock))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, budget.clock), DECODERS)
     options, requester = RecognitionOptions("en-US", "masked"), Requester(LONG_AGO, budget)
     return transcriber.transcribe(recording, options, usage, requester, known or Memory(), lambda: None)
 

@@ -5,7 +5,8 @@ size and the bit rate, and never says that it did.
 """
 
 import struct
-from typing import BinaryIO
+
+from transcription.audio.source_file import SeekableFile
 
 HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -14,7 +15,7 @@ BROADCAST = 1  # a flag: the recorder could not know the length
 TICKS_PER_SECOND = 10_000_000
 
 
-def declared_seconds(file: BinaryIO) -> float | None:
+def declared_seconds(file: SeekableFile) -> float | None:
     """Return the declared duration. None if the file declares none or is no ASF file."""
     file.seek(0)
     header = file.read(HEADER_BYTES)

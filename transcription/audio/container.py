@@ -1,50 +1,30 @@
 """Opens an upload's container and finds the audio stream to decode.
 
-An upload may be anything, made by anyone. So containers and codecs are allowlisted: FFmpeg knows some that open other
-files and URLs, and some that hardly anyone tests. Video is never decoded. Limits apply to what a file makes us do, not
-to what it declares.
+An upload may be anything, made by anyone. So only the pairs of container and codec in `formats.py` are read, and video
+is never decoded.
 """
 
 import io
 from typing import Any, BinaryIO
 
 import av
+import av.subtitles.stream  # PyAV imports it with the first file, when a decoder process may open no more modules
 from av import AudioFrame, AudioLayout, AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard
 
-from transcription.audio.guarded_file import GuardedFile
+from transcription.audio.formats import CODECS, MAX_CHANNELS, MAX_RATE, MIN_RATE
+from transcription.audio.messages import MOST_READ_BYTES
+from transcription.audio.source_file import SourceFile
 from transcription.errors import UnsupportedAudio
 
-# FFmpeg's names of demuxers. If a demuxer has several names, one is enough.
-_DEMUXERS = "aac aiff amr asf au avi caf dss flac flv matroska mov mp3 mpeg mpegts ogg voc w64 wav"
-
-# FFmpeg's names of decoders. Some codecs have two.
-_DECODERS = """
-    aac aac_latm ac3 alac amrnb amrwb dss_sp eac3 flac g722 g723_1 g726 g726le g729 gsm gsm_ms libopus
-    mp1 mp1float mp2 mp2float mp3 mp3float nellymoser opus qcelp speex truespeech vorbis
-    wmalossless wmapro wmav1 wmav2 wmavoice
-    adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf adpcm_yamaha
-    pcm_alaw pcm_mulaw pcm_f32be pcm_f32le pcm_f64be pcm_f64le pcm_s8 pcm_s8_planar pcm_u8
-    pcm_s16be pcm_s16be_planar pcm_s16le pcm_s16le_planar pcm_s24be pcm_s24le pcm_s24le_planar
-    pcm_s32be pcm_s32le pcm_s32le_planar pcm_s64be pcm_s64le
-    pcm_u16be pcm_u16le pcm_u24be pcm_u24le pcm_u32be pcm_u32le pcm_bluray pcm_dvd
-"""
-
-CONTAINERS = frozenset(_DEMUXERS.split())
-CODECS = frozenset(_DECODERS.split())
-
-MIN_RATE = 4_000  # Hz; old voice recorders
-MAX_RATE = 384_000  # Hz; studio converters
-MAX_CHANNELS = 16  # a conference room's microphones, or third-order ambisonics
 MAX_STREAMS = 32  # video with dubbing and subtitles has a dozen or two
 PROBE_BYTES = 4 << 20  # read to find out what is in the file
-READ_BYTES = 64 << 10
 
 OPTIONS = {
-    "format_whitelist": ",".join(sorted(CONTAINERS)),
-    "codec_whitelist": ",".join(sorted(CODECS)),
+    "format_whitelist": ",".join(sorted(CODECS)),
+    "codec_whitelist": ",".join(sorted(frozenset[str]().union(*CODECS.values()))),
     "protocol_whitelist": "none",
     "enable_drefs": "0",  # references of a mov file to samples in another file
     "max_streams": str(MAX_STREAMS),
@@ -56,21 +36,20 @@ METADATA_OPTIONS: dict[str, Any] = {"metadata_errors": "replace"} if OLD_PYAV el
 
 SUPPORTED = "Supported formats are m4a, mp4, mp3, wav, webm, ogg, flac, amr, aiff, wma and other common ones."
 HINT = "Play it on a computer. If it plays, export it as m4a, mp3 or wav and upload the result."
-INDEX_TOO_LARGE = f"The file's header or index is too large for a recording. {HINT}"
+HEADER_TOO_LARGE = f"The file's header is too large for a recording. {HINT}"
 
 _layouts_never_freed: list[AudioLayout] = []  # see _replace_custom_layout
 
 
-def open_stream(file: GuardedFile) -> tuple[InputContainer, AudioStream]:
+def open_stream(file: SourceFile) -> tuple[InputContainer, AudioStream]:
     """Return the container and its audio stream, with an open decoder. The caller closes the container.
 
     Raises UnsupportedAudio if this is not a recording in a supported format.
     """
     container = _open_container(file)
     try:
-        file.check()
         if file.exceeded:
-            raise UnsupportedAudio(INDEX_TOO_LARGE)
+            raise UnsupportedAudio(HEADER_TOO_LARGE)
         stream = _choose_stream(container)
         _replace_custom_layout(stream)
         _check_format(stream.codec_context.sample_rate, stream.codec_context.layout.nb_channels)
@@ -84,6 +63,11 @@ def open_stream(file: GuardedFile) -> tuple[InputContainer, AudioStream]:
     return container, stream
 
 
+def kind(container: InputContainer) -> str:
+    """Return FFmpeg's name of the container, as in CODECS."""
+    return next(name for name in container.format.name.split(",") if name in CODECS)
+
+
 def is_supported(frame: AudioFrame) -> bool:
     """Tell whether a frame has sound in a supported format. The format may change within a file."""
     if OLD_PYAV and _is_custom(frame.layout):
@@ -92,17 +76,16 @@ def is_supported(frame: AudioFrame) -> bool:
     return frame.samples > 0 and supported_rate and frame.layout.nb_channels <= MAX_CHANNELS
 
 
-def _open_container(file: GuardedFile) -> InputContainer:
+def _open_container(file: SourceFile) -> InputContainer:
     try:
-        with file.measuring_cpu_time():
-            container: InputContainer = av.open(
-                file, "r", options=OPTIONS, buffer_size=READ_BYTES, io_open=_open_nothing, **METADATA_OPTIONS
-            )
-            return container
+        container: InputContainer = av.open(
+            file, "r", options=OPTIONS, buffer_size=MOST_READ_BYTES, io_open=_open_nothing, **METADATA_OPTIONS
+        )
+    except MemoryError:  # one of FFmpegError, too
+        raise
     except (FFmpegError, ValueError) as error:
-        file.check()
         if file.exceeded:
-            raise UnsupportedAudio(INDEX_TOO_LARGE) from error
+            raise UnsupportedAudio(HEADER_TOO_LARGE) from error
         if file.head[4:8] == b"ftyp":
             raise UnsupportedAudio(
                 "This MP4 file is damaged or ends too early: its index cannot be read. The recorder or the upload may "
@@ -111,6 +94,8 @@ def _open_container(file: GuardedFile) -> InputContainer:
         raise UnsupportedAudio(
             f"This is not a recording in a supported format, or its beginning is damaged. {SUPPORTED} {HINT}"
         ) from error
+    else:
+        return container
 
 
 def _open_nothing(url: str, flags: int, options: dict[str, str]) -> BinaryIO:  # noqa: ARG001
@@ -124,13 +109,16 @@ def _choose_stream(container: InputContainer) -> AudioStream:
     if not streams:
         raise UnsupportedAudio("The file has no audio. Upload one that has an audio track.")
     best = container.streams.best("audio")
+    codecs = CODECS[kind(container)]
     for stream in sorted(streams, key=lambda stream: stream is not best):
-        if stream.codec_context and stream.codec_context.codec.name in CODECS:
+        if stream.codec_context and stream.codec_context.codec.name in codecs:
             return stream
     context = streams[0].codec_context
     if context is None:
         raise UnsupportedAudio(f"The file's audio is in an unknown or protected format. {HINT}")
-    raise UnsupportedAudio(f"The file's audio is in {context.codec.canonical_name}, which is not supported. {HINT}")
+    raise UnsupportedAudio(
+        f"The file's audio is in {context.codec.canonical_name}, which is not supported in {kind(container)}. {HINT}"
+    )
 
 
 def _check_format(rate: int, channels: int) -> None:

@@ -6,19 +6,19 @@ player would play what follows at that later time too.
 """
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
-from typing import BinaryIO
 
 from av import AudioFrame, AudioStream, Packet
 from av.container import InputContainer
 from av.error import FFmpegError
 
 from transcription.audio import asf, wav
-from transcription.audio.container import HINT, is_supported, open_stream
+from transcription.audio.container import HINT, is_supported, kind, open_stream
 from transcription.audio.damage import Damage
-from transcription.audio.guarded_file import GuardedFile
+from transcription.audio.formats import MAX_PACKET_BYTES
+from transcription.audio.messages import End, Format
 from transcription.audio.mixing import Converter, silence
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from transcription.audio.source_file import ReadAt, SourceFile
 from transcription.audio.timeline import Timeline
 from transcription.errors import UnsupportedAudio
 
@@ -38,63 +38,39 @@ TOO_COSTLY = "the file takes more time or memory than a recording should"
 
 
 class DecodedRecording:
-    """A Recording that has to be decoded. Errors from reading the file pass through unchanged.
+    """A recording in a decoder process. `RemoteRecording` is the app's side of it.
+
+    format: see `Recording`.
+    end: what could not be decoded, once `blocks` has ended.
 
     Raises UnsupportedAudio if the file is not a recording in a supported format.
     """
 
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._source, self._size = file, size
-        self._file = GuardedFile(file, size)
-        self._open()
-
-    def _open(self) -> None:
+    def __init__(self, read_at: ReadAt, size: int) -> None:
+        self._read_at, self._size = read_at, size
+        self._file = SourceFile(read_at, size)
         self._container, self._stream = open_stream(self._file)
-        self._kind = self._container.format.name.split(",")[0]
+        self._kind = kind(self._container)
         start = 0.0 if self._kind in STARTS_AT_ZERO else _seconds(self._container.start_time)
         # A length that libav may have estimated. That is good enough to recognise absurd timestamps.
         estimated = None if self._file.fragmented else _seconds(self._container.duration)
-        self.format = _description(self._container, self._stream)
         self._declared = self._declared_seconds(start or 0.0)
-        self.duration = self._declared or estimated
-        self.damage: str | None = None
-        self.gaps: tuple[tuple[float, float], ...] = ()
+        self.format = Format(_description(self._container, self._stream), self._declared or estimated)
+        self.end = End(None, ())
         self._timeline = Timeline(start, estimated)
         self._damage = Damage()
         self._read_until = 0
         self._last_packet_corrupt = False
 
-    def exceeds(self, seconds: float) -> bool:
-        """Tell whether the samples last longer than this. See Recording."""
-        if (self.duration or 0.0) <= seconds:
-            return False
-        with closing(self.blocks()) as blocks:
-            for _ in blocks:
-                if self._timeline.emitted > seconds * SAMPLE_RATE:
-                    return True
-        if self._file.exceeded:
-            raise UnsupportedAudio(f"The recording is damaged: {TOO_COSTLY}. {HINT}")
-        self._file.rewind()
-        self._open()  # only now: two indexes in memory would be too much
-        return False
-
-    def close(self) -> None:
-        self._container.close()
-
     def blocks(self) -> Generator[bytes, None, None]:
-        """Yield samples in blocks of up to a second. See Recording."""
-        blocks = self._samples()
-        try:
-            while True:
-                with self._file.measuring_cpu_time():
-                    block = next(blocks, None)
-                if block is None:
-                    break
+        """Yield 16 kHz mono s16le samples in blocks of up to a second.
+
+        Raises UnsupportedAudio if nothing can be decoded.
+        """
+        with self._container:
+            for block in self._samples():
                 self._timeline.emitted += len(block) // SAMPLE_BYTES
                 yield block
-        finally:
-            blocks.close()
-            self.close()
         self._report_damage()
 
     def _report_damage(self) -> None:
@@ -103,8 +79,8 @@ class DecodedRecording:
         elif self._ends_too_early():
             self._damage.stop(self._timeline.position)
         emitted = self._timeline.emitted
-        self.damage, self.gaps = self._damage.report(emitted / SAMPLE_RATE, self._declared)
-        if not emitted and (self.damage or self._damage.ongoing or self._declared):
+        self.end = End(*self._damage.report(emitted / SAMPLE_RATE, self._declared))
+        if not emitted and (self.end.damage or self._damage.ongoing or self._declared):
             raise UnsupportedAudio(f"The recording is damaged: nothing in it can be decoded. {HINT}")
 
     def _samples(self) -> Generator[bytes, None, None]:
@@ -132,11 +108,17 @@ class DecodedRecording:
         """Yield the frames that can be decoded and hold sound."""
         for packet in self._packets():
             position = self._timeline.position
-            if self._damage.losses_in_a_row > MOST_LOSSES or not self._file.begin_packet(position):
+            if self._damage.losses_in_a_row > MOST_LOSSES or self._file.exceeded:
                 self._damage.stop(position)
                 return
+            self._file.begin_packet()
+            if packet and packet.size > MAX_PACKET_BYTES:
+                self._damage.lose(position, _packet_seconds(packet))
+                continue
             try:
                 frames = self._stream.codec_context.decode(packet)
+            except MemoryError:  # one of FFmpegError, too
+                raise
             except (FFmpegError, ValueError):
                 self._damage.lose(position, _packet_seconds(packet))
                 continue
@@ -161,8 +143,6 @@ class DecodedRecording:
                 self._damage.lose(self._timeline.position, 0.0)
             except IndexError:  # PyAV before 19, after the last packet, if streams were added while reading
                 break
-            finally:
-                self._file.check()
         else:
             self._damage.stop(self._timeline.position)
         yield flush
@@ -178,10 +158,10 @@ class DecodedRecording:
             return None
         stream = self._stream
         if self._kind == "wav":
-            return wav.declared_seconds(self._source, self._size)
+            return wav.declared_seconds(SourceFile(self._read_at, self._size), self._size)
         audio_only = all(other.type == "audio" for other in self._container.streams)
         if self._kind == "asf" and audio_only:
-            return asf.declared_seconds(self._source)
+            return asf.declared_seconds(SourceFile(self._read_at, self._size))
         tagged = self._kind == "mp3" and start > 0  # the encoder's tag holds both the padding and the length
         # libav leaves the stream's length open where the file declares one, and estimates both where it does not.
         file_declares = self._kind in FILE_LENGTH_DECLARED and stream.duration is None

@@ -1,8 +1,10 @@
 """Opens a recording of any supported format and streams it as 16 kHz mono PCM."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, Protocol
 
+from transcription.audio.decoders import Decoders
+from transcription.audio.remote import RemoteRecording
 from transcription.audio.wav import open_wav
 from transcription.errors import UnsupportedAudio
 
@@ -28,7 +30,7 @@ class Recording(Protocol):
 
         If the file is damaged, the samples hold silence or end early, and `damage` says so. To stop early, close
         the iterator or the recording. Errors from reading the file pass through unchanged.
-        Raises UnsupportedAudio if nothing can be decoded.
+        Raises UnsupportedAudio if nothing can be decoded, or if decoding takes more than a recording should.
         """
 
     def exceeds(self, seconds: float) -> bool:
@@ -43,17 +45,16 @@ class Recording(Protocol):
         """Release the decoder. The end of `blocks` does so too. The file stays open."""
 
 
-def open_recording(file: BinaryIO, size: int) -> Recording:
+def open_recording(file: BinaryIO, size: int, decoders: Decoders, check: Callable[[], None]) -> Recording:
     """Open the audio in a seekable file of `size` bytes. Its content decides the format, never its name.
+
+    `check` is called while the file is decoded, and may raise to end that.
 
     Errors from reading the file pass through unchanged.
     Raises UnsupportedAudio if there is no audio, or none in a supported format.
+    Raises Misconfigured if it has to be decoded, and no decoder can be started.
     """
     file.seek(0)
     if file.read(len(GZIP)) == GZIP:
         raise UnsupportedAudio("The file is compressed with gzip. Upload the recording uncompressed.")
-    if wav := open_wav(file, size):
-        return wav
-    from transcription.audio.decoding import DecodedRecording  # 50 to 200 ms that plain WAV does not need
-
-    return DecodedRecording(file, size)
+    return open_wav(file, size) or RemoteRecording(file, size, decoders, check)

@@ -7,10 +7,10 @@ The standard library's `wave` does not fit: it rejects WAVE_FORMAT_EXTENSIBLE, a
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from transcription.audio.damage import ends_early
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
+from transcription.audio.source_file import SeekableFile
 
 READ_BYTES = 256 * 1024
 LONGEST_FORMAT_CHUNK = 1024  # bytes that are read of one; real ones have at most 40
@@ -54,7 +54,7 @@ class WavRecording:
 
     format = f"wav / pcm_s16le, {SAMPLE_RATE} Hz, 1 channel"
 
-    def __init__(self, file: BinaryIO, start: int, size: int, missing: int) -> None:
+    def __init__(self, file: SeekableFile, start: int, size: int, missing: int) -> None:
         self._file, self._start, self._size = file, start, size
         seconds, missing_seconds = size / BYTES_PER_SECOND, missing / BYTES_PER_SECOND
         self.duration: float | None = seconds
@@ -79,7 +79,7 @@ class WavRecording:
         """Do nothing: there is no decoder, and the file is the caller's."""
 
 
-def open_wav(file: BinaryIO, size: int) -> WavRecording | None:
+def open_wav(file: SeekableFile, size: int) -> WavRecording | None:
     """Return the recording in a file of `size` bytes, or None if it is not 16 kHz mono 16-bit PCM WAV."""
     audio = _find_audio(file, size)
     if not audio or not audio.format.needs_no_decoding:
@@ -90,7 +90,7 @@ def open_wav(file: BinaryIO, size: int) -> WavRecording | None:
     return WavRecording(file, audio.start, present - present % SAMPLE_BYTES, declared - present)
 
 
-def declared_seconds(file: BinaryIO, size: int) -> float | None:
+def declared_seconds(file: SeekableFile, size: int) -> float | None:
     """Return the duration that a WAV file of any PCM format declares. None if it declares none or is no such file."""
     audio = _find_audio(file, size)
     if not audio or audio.declared_size is None:
@@ -98,7 +98,7 @@ def declared_seconds(file: BinaryIO, size: int) -> float | None:
     return audio.declared_size / audio.format.byte_rate if audio.format.byte_rate else None
 
 
-def _find_audio(file: BinaryIO, size: int) -> _Audio | None:
+def _find_audio(file: SeekableFile, size: int) -> _Audio | None:
     file.seek(0)
     head = file.read(12)
     if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
@@ -114,7 +114,7 @@ def _find_audio(file: BinaryIO, size: int) -> _Audio | None:
     return None
 
 
-def _chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(file: SeekableFile, size: int) -> Iterator[tuple[bytes, int, int]]:
     """Yield (name, start, length) of each chunk. The caller may read from `start`. The file may lie about lengths."""
     position = 12
     for _ in range(MOST_CHUNKS):

@@ -42,6 +42,13 @@ class Requester:
         if wait >= self.budget.left():
             self.stop(self.budget.exhausted(self._last_failure, error.retry_after or 0.0))
 
+    def check(self) -> None:
+        """Raise the error that ended the sending, if any. Called while the recording is read."""
+        if self._stopped_by is None and self.budget.left() <= 0:
+            self.stop(self.budget.exhausted("The upload was still being read."))
+        if self._stopped_by:
+            raise self._stopped_by
+
     @property
     def place(self) -> tuple[datetime, str]:
         """Return the recording's place in the queue."""

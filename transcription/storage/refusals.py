@@ -24,7 +24,9 @@ RACES = frozenset(
 PASSING = frozenset({"ContainerBeingDeleted"})  # of ADVICE; may be over within a minute, without anyone's help
 
 _LEASE = "Someone holds a lease on the blob. Break the lease, or wait until it ends."
-_ARCHIVE = "The blob is in the archive tier and cannot be read. Move it to another tier, which takes hours."
+_ARCHIVE = (
+    "The blob is in the archive tier and cannot be read. Rehydrate it to Hot or Cool, which takes up to 15 hours."
+)
 _DISABLED = "An administrator has disabled access. Ask the administrator of the storage account to enable it."
 _SAS = "The SAS in AudioStorage excludes this request. Create one that allows blobs, containers, objects and queues."
 _VAULT = "The account cannot get its encryption key from the key vault. Restore the key, the vault or the access to it."
@@ -48,7 +50,7 @@ ADVICE = {
     "AccountIsDisabled": _DISABLED,
     "InsufficientAccountPermissions": _DISABLED,
     "BlobArchived": _ARCHIVE,
-    "BlobBeingRehydrated": "The blob is leaving the archive tier and cannot be read yet. This takes hours.",
+    "BlobBeingRehydrated": "The blob is leaving the archive tier and cannot be read yet. Wait up to 15 hours.",
     "BlobUsesCustomerSpecifiedEncryption": (
         "The blob is encrypted with a key of its uploader. Upload it again without such a key."
     ),

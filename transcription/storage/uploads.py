@@ -16,11 +16,11 @@ from typing import BinaryIO
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties, BlobServiceClient
 
-from transcription.errors import UploadGone, UploadReplaced
+from transcription.errors import UploadGone, UploadReplaced, UploadUnreadable
 from transcription.settings.app import StorageSettings
 from transcription.storage.account import BLOCK_BYTES, CACHED_CLIENTS, bare_etag, read_stored
 from transcription.storage.names import is_reachable
-from transcription.storage.refusals import is_lost_race
+from transcription.storage.refusals import advice, code_of, is_lasting, is_lost_race
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -53,7 +53,8 @@ class Uploads:
     def __init__(self, service: BlobServiceClient, settings: StorageSettings) -> None:
         self.container = settings.audio_container
         # Creating a client takes a fifth of a request's CPU time, and each upload needs several requests.
-        self._blob = lru_cache(CACHED_CLIENTS)(service.get_container_client(self.container).get_blob_client)
+        self._container = service.get_container_client(self.container)
+        self._blob = lru_cache(CACHED_CLIENTS)(self._container.get_blob_client)
 
     def find(self, name: str) -> UploadProperties:
         """Return the properties of the current content.
@@ -63,16 +64,36 @@ class Uploads:
         if not is_reachable(name):
             log.warning("Ignored %.200r: a request for that name would not reach that blob", name)
             raise UploadGone(f"{name!r:.200} cannot be reached")
-        with _upload_errors(name):
-            return UploadProperties.of(self._blob(name).get_blob_properties())
+        try:
+            with _upload_errors(name):
+                return UploadProperties.of(self._blob(name).get_blob_properties())
+        except HttpResponseError as error:
+            if code_of(error) != "BlobUsesCustomerSpecifiedEncryption":
+                raise
+            return self._listed(name)
+
+    def _listed(self, name: str) -> UploadProperties:
+        """Return the properties as a listing has them, which needs no key of the uploader."""
+        for blob in self._container.list_blobs(name_starts_with=name, include=["metadata"], results_per_page=1):
+            if blob.name == name:
+                return UploadProperties.of(blob)
+            break  # a listing is in order, and the name itself comes first
+        raise UploadGone(f"{name!r} was deleted")
 
     def read(self, upload: UploadProperties, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset` of exactly this content.
 
         Raises UploadReplaced or UploadGone if this content no longer exists.
+        Raises UploadUnreadable if storage refuses it until a person acts.
         """
-        with _upload_errors(upload.name):
-            return read_stored(self._blob(upload.name), upload.etag, offset, length)
+        try:
+            with _upload_errors(upload.name):
+                return read_stored(self._blob(upload.name), upload.etag, offset, length)
+        except HttpResponseError as error:
+            if not is_lasting(error):
+                raise
+            message = f"Storage has this upload, but does not let the app read it ({code_of(error)}). {advice(error)}"
+            raise UploadUnreadable(message) from None
 
     def open(self, upload: UploadProperties) -> BinaryIO:
         """Return the upload as a seekable file that is read in blocks, never as a whole.
