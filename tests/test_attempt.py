@@ -334,6 +334,10 @@ def test_a_wrong_key_never_abandons_an_upload(app: App) -> None:
     for _ in range(MAX_ATTEMPTS + 2):
         app.job(AZURE_SPEECH_KEY="f" * 32).again(b'{"name": "a.wav"}')
         assert app.document("a.wav")["error"]["code"] == "Configuration"
+    app.endpoint.faults.extend([Fault.status(503)] * 1000)
+    app.job(MAX_PROCESSING_MINUTES="1").again(b'{"name": "a.wav"}')
+    assert app.document("a.wav")["error"]["code"] == "Exhausted", "the first try with the right key is not the last"
+    app.endpoint.faults.clear()
     app.job().again(b'{"name": "a.wav"}')
     assert app.document("a.wav")["status"] == "Succeeded"
 

@@ -203,8 +203,8 @@ class Attempt:
             log.error("%r: %s", self._upload.name, outputs.error)
         if not outputs.error:
             self._progress.delete()
-        elif isinstance(outputs.error, Misconfigured) and self._progress.attempts >= MAX_ATTEMPTS:
-            self._progress.set_attempts(MAX_ATTEMPTS - 1)  # it is not the upload's fault: never give it up
+        elif isinstance(outputs.error, Misconfigured) and self._progress.attempts > MAX_ATTEMPTS - 2:
+            self._progress.set_attempts(MAX_ATTEMPTS - 2)  # not the upload's fault: its last attempt is never used up
         return True
 
     def _publish(self, outputs: _Outputs, existing: StoredDocument) -> None:

@@ -101,6 +101,7 @@ def test_a_recording_that_is_not_read_to_its_end_leaves_no_decoder_behind(end: s
         ("fail", "it ended with status 1"),
         ("sleep", "it does not answer"),
         ("open a file", "it ended with status 1"),
+        ("open a file instead of the output", "it ended with status 1"),
         ("open a socket", "it ended with status 1"),
     ],
 )

@@ -134,15 +134,18 @@ def test_an_assessment_whose_key_was_refused_ends_with_the_error(sending: Sendin
         clip.result.result(0)
 
 
-@pytest.mark.parametrize(("failed", "new_answers", "is_gap"), [(True, 0, True), (False, 0, False), (True, 1, False)])
+@pytest.mark.parametrize(
+    ("failed", "new_answers", "wait", "is_gap"),
+    [(True, 0, 50, True), (False, 0, 50, False), (True, 1, 50, False), (True, 0, 7200, False)],
+)
 def test_a_clip_that_fails_again_at_the_last_try_is_a_gap(
-    sending: Sending, failed: bool, new_answers: int, is_gap: bool
+    sending: Sending, failed: bool, new_answers: int, wait: float, is_gap: bool
 ) -> None:
     sending.requester.last_try, sending.requester.failed = True, failed
     for _ in range(new_answers):
         sending.usage.answered(1.0)
     clip = task(sending)
-    clip.fail(Exhausted("late"))
+    clip.fail(Exhausted("late", wait))
     if is_gap:
         assert [gap.reason for gap in clip.result.result(0).gaps] == ["Abandoned"]
     else:

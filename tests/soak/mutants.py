@@ -242,6 +242,13 @@ MUTANTS = (
         "keep = ",
     ),
     Mutant(
+        "harm",
+        "a file that a decoder gave up counts as a wrong setting",
+        "transcription/audio/decoders.py",
+        "class GaveUp(UnsupportedAudio):",
+        "class GaveUp(Misconfigured):",
+    ),
+    Mutant(
         "names",
         "an output's name is never hashed",
         "transcription/storage/names.py",

@@ -21,6 +21,12 @@ def fail() -> None:
     raise RuntimeError("a mistake in our own code")
 
 
+def open_instead() -> None:
+    """Close a file, to open another one in its place."""
+    os.close(1)
+    os.open("/proc/self/environ", os.O_RDONLY)
+
+
 WAYS: Mapping[str, Callable[[], object]] = {
     "abort": os.abort,
     "loop": loop,
@@ -28,6 +34,7 @@ WAYS: Mapping[str, Callable[[], object]] = {
     "fail": fail,
     "sleep": lambda: time.sleep(3600),
     "open a file": lambda: open("/etc/hostname").close(),  # noqa: PTH123  # the plain call
+    "open a file instead of the output": open_instead,
     "open a socket": lambda: __import__("socket").socket(),
 }
 

@@ -18,7 +18,6 @@ from transcription.errors import UnsupportedAudio
 MEMORY_BYTES = 112 << 20  # more than after the start; two hours of video need 20 MB for their index
 CPU_SECONDS = 1200  # of one recording; ends an endless loop even if the app has died and watches no more
 NICENESS = 10  # the clips that wait to be sent go first, and they take little time
-STANDARD_FILES = 3  # the input, which is the connection, the output and the errors
 
 
 def main() -> None:
@@ -39,8 +38,11 @@ def _serve(connection: Connection) -> None:
     messages.send(connection, messages.READY)
 
     def read_at(position: int, length: int) -> bytes:
-        messages.send(connection, messages.NEED, messages.packed_range(position, length))
-        return messages.receive(connection)[1]
+        try:
+            messages.send(connection, messages.NEED, messages.packed_range(position, length))
+            return messages.receive(connection)[1]
+        except MemoryError:  # libav would take it for the end of the file
+            os._exit(messages.OUT_OF_MEMORY)
 
     while True:
         size = messages.size_in(messages.receive(connection)[1])
@@ -61,6 +63,7 @@ def _limit_itself() -> None:
     """Give up the right to open files and sockets, to write a core dump, and to take much more memory than now.
 
     The limit is on the data that is the process's own. Its address space holds the libraries too, most of them unused.
+    Files that are open stay open. With a limit of none, closing them does not make room for others.
     """
     status = Path("/proc/self/status")
     if status.exists():  # on Linux; elsewhere there is no such limit
@@ -69,4 +72,4 @@ def _limit_itself() -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_FILES, STANDARD_FILES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))

@@ -82,16 +82,18 @@ class ClipTask:
 
     def fail(self, error: BaseException) -> None:
         """End the task. What is missing is a gap if the key was refused, or if this clip fails again and again."""
-        if isinstance(error, Exhausted) and self._fails_for_good():
+        if isinstance(error, Exhausted) and self._fails_for_good(error.wait):
             error = AbandonedForGood(str(error))
         if not isinstance(error, AbandonedForGood | Misconfigured):
             self.result.set_exception(error)
         while not self.result.done():
             self._advance(lambda: self._plan.throw(error))
 
-    def _fails_for_good(self) -> bool:
-        """Tell whether this is the last try of the recording, and its requests failed instead of having no turn."""
-        return self.requester.last_try and self.requester.failed and not self._sending.usage.new_answers
+    def _fails_for_good(self, wait: float) -> bool:
+        """Tell whether this is the recording's last try, and its requests failed instead of having to wait."""
+        requester = self.requester
+        told_to_wait = wait >= requester.budget.seconds
+        return requester.last_try and requester.failed and not (told_to_wait or self._sending.usage.new_answers)
 
     def _note_try(self, connection_id: str) -> None:
         self._connection_ids.append(connection_id)
