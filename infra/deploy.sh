@@ -46,6 +46,8 @@ step() { printf '\n▸ %s (%s) …\n' "$1" "$2"; }
 
 say() { printf '  %s\n' "$*"; }
 
+warn() { printf '\n  ⚠ %s\n' "$*"; }
+
 # fail PROBLEM ADVICE: ends the script. An error may quote the webhook's address, so the key in it is removed.
 fail() {
   printf '\n✗ %s\n' "$1" >&2
@@ -125,7 +127,7 @@ check_tools() {
 check_group() {
   local exists of_group
   exists=$(azure group exists --name "$group") ||
-    fail 'The subscription cannot be read.' 'Run az login again, or name another subscription with --subscription.'
+    fail 'The subscription cannot be read.' 'Run az login again, name another subscription with --subscription, or ask for a role on the group.'
   if [ "$exists" != true ]; then
     group_exists=no
     [ "$mode" != events ] || fail "There is no group $group." 'Check the name and the subscription.'
@@ -142,23 +144,25 @@ check_group() {
   location=$of_group
 }
 
+# Azure only tells this to those with a role on the subscription, and the deployment needs none. So only a clear no ends
+# the script.
 check_region() {
-  local offered
+  local regions versions
   [ -n "$PYTHON_VERSION" ] || fail 'The Python version was not found in infra/modules/app.bicep.' 'Check its line "runtime".'
   step "Checking that $location offers Flex Consumption with Python $PYTHON_VERSION" 'seconds'
-  offered=$(azure functionapp list-flexconsumption-locations --query '[].name' --output tsv) ||
-    fail 'az cannot list the regions of Flex Consumption.' 'Update the Azure CLI: az upgrade'
-  lower <<<"$offered" | grep -qx "$location" ||
-    fail "$location does not offer Flex Consumption." "Use one of: $(lower <<<"$offered" | tr '\n' ' ')"
-  offered=$(azure functionapp list-flexconsumption-runtimes --location "$location" --runtime python \
-    --query '[].version' --output tsv) || fail 'az cannot list the runtimes of Flex Consumption.' 'Update the Azure CLI: az upgrade'
-  grep -qx "$PYTHON_VERSION" <<<"$offered" ||
+  regions=$(azure functionapp list-flexconsumption-locations --query '[].name' --output tsv | lower) || true
+  if [ -z "$regions" ]; then
+    warn "Azure does not tell you which regions offer Flex Consumption: you have no role on the subscription, or az is too old. Going on with $location."
+  elif ! grep -qx "$location" <<<"$regions"; then
+    fail "$location does not offer Flex Consumption." "Use one of: $(tr '\n' ' ' <<<"$regions")"
+  fi
+  versions=$(azure functionapp list-flexconsumption-runtimes --location "$location" --runtime python \
+    --query '[].version' --output tsv) || true
+  if [ -z "$versions" ]; then
+    warn "Azure does not tell you which versions of Python $location offers. Going on with $PYTHON_VERSION."
+  elif ! grep -qx "$PYTHON_VERSION" <<<"$versions"; then
     fail "$location does not offer Python $PYTHON_VERSION on Flex Consumption." 'Use another region.'
-  # Some versions of az do not report this. Azure then refuses too small a number, and advice() says what to do.
-  LEAST_INSTANCES=$(azure functionapp list-flexconsumption-runtimes --location "$location" --runtime python --output tsv \
-    --query "[?version=='$PYTHON_VERSION'].sku.maximumInstanceCount.lowestMaximumInstanceCount | [0]" || true)
-  [[ $LEAST_INSTANCES =~ ^[0-9]+$ ]] || LEAST_INSTANCES=1
-  export LEAST_INSTANCES # main.bicepparam reads it
+  fi
 }
 
 # These two print what Azure keeps of this group after a deletion, one name per line. They fail without a role on the
@@ -230,10 +234,20 @@ output() {
   printf '%s' "$value"
 }
 
+# Prints the commands that register the resource providers which the error names. Without the right to register them,
+# Azure names the action that it refused.
+registrations() {
+  grep -oE "use namespace '[^']+'|'[A-Za-z.]+/register/action'" "$work/error" |
+    sed -e "s/.*'\(.*\)'/\1/" -e 's|/register/action||' | sort -u |
+    sed "s/.*/az provider register --subscription $subscription --namespace & --wait/"
+}
+
 # Prints what to do about an error of the main deployment.
 advice() {
   local text='Fix the error above, and run this script again.'
   case $(cat "$work/error") in
+    *MissingSubscriptionRegistration* | */register/action*) text="The subscription has not registered a resource provider. Somebody with the role Contributor on the subscription must run this, and then you this script again:
+$(registrations | sed 's/^/    /')" ;;
     *FlagMustBeSetForRestore*) text='A deleted Speech resource that you may not list holds the name. Ask somebody with a role on the subscription to run az cognitiveservices account list-deleted, then … account purge' ;;
     *CanNotCreateMultipleFreeAccounts*) text='The subscription already has its one F0 resource; a deleted one counts for 48 hours. Purge it, or set speechSku = '\''S0'\''.' ;;
     *aximumInstanceCount* | *"aximum instance count"*) text='This region requires more instances: set maximumInstances = 40 in the parameter file. F0 has a quota of one request, so it needs another region.' ;;

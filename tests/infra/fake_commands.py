@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import Any
 
-RECORDED = ("LEAST_INSTANCES", "RESTORE_SPEECH", "RECOVER_VAULT", "EXISTING_SPEECH_KEY")
+RECORDED = ("RESTORE_SPEECH", "RECOVER_VAULT", "EXISTING_SPEECH_KEY")
 
 
 def main() -> int:
