@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 usage() {
   cat <<'END'
 infra/deploy.sh --group NAME [--location REGION] [--parameters FILE] [--subscription ID]
-  Deploys everything, or updates it. Takes about five minutes the first time. Safe to run again.
+  Deploys everything, or updates it. Takes 8 to 17 minutes, up to an hour if Azure is slow. Safe to run again.
 
   --group NAME         the resource group; created if it does not exist
   --location REGION    such as westeurope; required if the group does not exist yet

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+import pytest
+
 from infra import redrive
 from local.tools import PROJECT
 from tests.infra.arm import Json, Scope
@@ -67,8 +69,44 @@ def test_links_within_the_page_have_a_target() -> None:
 
 
 def test_the_costs_are_calculated_correctly() -> None:
-    costs = [float(each) for each in re.findall(r"^\| (?!alerts|sweeps).*\| (\d+\.\d+) \|$", DOC, re.MULTILINE)]
-    assert len(costs) == 5
+    table = DOC.partition("\n## Costs\n")[2].partition("| **together** |")[0]
+    costs = [float(each) for each in re.findall(r"^\| .*\| (\d+\.\d+) \|$", table, re.MULTILINE)]
+    assert len(costs) == 6
     assert round(sum(costs)) == 18
     assert round(1000 / 60 * 1.00, 2) == costs[0]
     assert round(1000 * 20 * 2 * 0.000026, 2) == costs[1]
+    assert costs[2] == 1000 * 0.40 / 1e6
+
+
+def test_the_table_of_large_backlogs_is_calculated_as_the_page_says() -> None:
+    rows = re.findall(r"^\| (\d+) minutes? \| ([\d,.]+) \| (.+) \| (.+) \| (.+) \| (.+) \|$", DOC, re.MULTILINE)
+    assert [int(row[0]) for row in rows] == [1, 30, 120]
+    for row in rows:
+        minutes, *shown = (float(cell.replace(",", "")) for cell in row)
+        audio_hours = 10_000 * minutes / 60
+        hours = audio_hours / (100 * 30 / (1.0 + 0.1 * 30))
+        app = hours * 3600 * 12 * 2 * 0.000026 + 10_000 * 0.40 / 1e6
+        storage = 10_000 * minutes * 1.92e-3 * 0.0184
+        expected = [audio_hours, hours, audio_hours * 1.00, app, storage]
+        assert shown == pytest.approx(expected, rel=0.11)  # rounded to two digits
+
+
+def test_the_times_of_all_steps_add_up_and_the_help_agrees() -> None:
+    table = DOC.partition("| step | usual minutes | at most |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (.+) \| \**(\d+)(?:–(\d+))?\** \| \**(\d+)\** \|$", table, re.MULTILINE)
+    steps = [[int(least), int(most or least), int(longest)] for _, least, most, longest in rows]
+    assert len(steps) == 8
+    *each, together = steps
+    assert [sum(column) for column in zip(*each, strict=True)] == together
+    sentence = f"Takes {together[0]} to {together[1]} minutes, up to an hour if"
+    assert sentence in (INFRA / "deploy.sh").read_text()
+    assert f"takes {together[0]} to {together[1]} minutes" in (PROJECT / "README.md").read_text()
+    assert round(together[2] / 60) == 1
+
+
+def test_every_resource_provider_is_named(main_template: Json, events_template: Json) -> None:
+    types = {each["type"] for each in Scope(main_template, {}).deployed()}
+    used = {name.partition("/")[0] for name in types | set(re.findall(r"Microsoft\.\w+/\w+", str(events_template)))}
+    always_registered = {"Microsoft.Authorization", "Microsoft.Resources"}
+    listed = DOC.partition("resource providers are registered")[2].partition("\n\n")[0]
+    assert used - always_registered <= set(re.findall(r"`(Microsoft\.\w+)`", listed))
