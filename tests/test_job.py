@@ -512,5 +512,6 @@ def test_the_operator_sees_one_line_of_json_per_recording(app: App, caplog: pyte
         "audioSecondsSent": 2.0,
         "requests": 2,
         "retries": 1,
+        "limit": 2,
         "seconds": 3.0,
     }

@@ -97,7 +97,7 @@ class ClipTask:
 
     def _note_try(self, connection_id: str) -> None:
         self._connection_ids.append(connection_id)
-        self._sending.usage.sent(connection_id)
+        self._sending.usage.sent(connection_id, self._sending.speech.dispatcher.limit)
 
     def _advance(self, step: Callable[[], Clip]) -> bool:
         """Let the plan continue, with known answers as far as they go. Return True if a request must be sent."""

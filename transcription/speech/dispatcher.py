@@ -47,6 +47,11 @@ class Dispatcher:
         """Return the number of requests that the service has answered in this process."""
         return self._answers
 
+    @property
+    def limit(self) -> int:
+        """Return how many requests may now be in flight. After a refusal, this is near what the service accepts."""
+        return self._limit.requests
+
     def submit(self, task: Task) -> None:
         """Queue the task. Waits while too many clips are held, unless this recording holds none.
 

@@ -70,6 +70,7 @@ def log_line(document: Json, usage: Usage, seconds: float) -> str:
         "audioSecondsSent": rounded(usage.audio_seconds),
         "requests": usage.requests,
         "retries": usage.retries,
+        "limit": usage.limit,
         "seconds": rounded(seconds),
     }
     return json.dumps(_without_none(line))

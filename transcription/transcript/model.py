@@ -100,7 +100,7 @@ class Usage:
     """The requests that one recording took, counted by all threads that work on it.
 
     `audio_seconds` is the audio of answered requests: what the service bills. Microsoft's support asks for the
-    connection ids.
+    connection ids. `limit` is how many requests the process had room for when this recording sent its last one.
     """
 
     endpoint: str = ""
@@ -108,6 +108,7 @@ class Usage:
     audio_seconds: float = 0.0
     earlier_answers: int = 0
     connection_ids: list[str] = field(default_factory=list)
+    limit: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
@@ -124,10 +125,11 @@ class Usage:
         """Return the number of requests that were refused or failed."""
         return self.requests - self.answers
 
-    def sent(self, connection_id: str) -> None:
-        """Count a request that is about to be sent."""
+    def sent(self, connection_id: str, limit: int | None = None) -> None:
+        """Count a request that is about to be sent, while so many may be in flight."""
         with self._lock:
             self.connection_ids.append(connection_id)
+            self.limit = limit
 
     def answered(self, audio_seconds: float) -> None:
         """Count an answer to a request with that much audio."""
