@@ -10,20 +10,15 @@ param settings Settings = {}
 
 // --- Speech ---
 
-@description('F0 is free: one request at a time, five hours of audio a month, one resource per subscription. Empty means S0. Required with existingSpeechRegion.')
-@allowed(['', 'F0', 'S0'])
-param speechSku string = ''
-
-@description('The Speech resource\'s quota of concurrent requests. It only limits the number of instances: the app finds out how many requests Speech accepts. S0 has 100, unless a support request raised it. F0 always has 1, and this value is ignored.')
-@minValue(1)
-@maxValue(10000)
-param speechConcurrentRequests int = 100
+@description('F0 is free: one request at a time, five hours of audio a month, one resource per subscription. Not used with existingSpeechRegion.')
+@allowed(['F0', 'S0'])
+param speechSku string = 'S0'
 
 @description('The one of the resource\'s two keys that the app uses. To rotate keys, switch to the other one.')
 @allowed(['key1', 'key2'])
 param speechKey string = 'key1'
 
-@description('The region of an existing Speech resource, to use that one instead of creating one. Also set speechSku to its SKU, because the quota depends on it.')
+@description('The region of an existing Speech resource, to use that one instead of creating one.')
 param existingSpeechRegion string = ''
 
 @description('The key of the existing Speech resource.')
@@ -39,15 +34,19 @@ param restoreSpeech bool = false
 @allowed([2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('The maximum number of instances of each function, or fewer if the Speech quota is smaller. They share the quota, and two instances can already use the usual 100.')
+@description('The maximum number of instances of each function. They share the Speech quota, whatever it is. Some regions refuse fewer than 40; deploy.sh then takes 40.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 12
 
-@description('The smallest maximumInstances that the region accepts; 40 in some regions. deploy.sh looks it up.')
-@minValue(1)
+@description('Instances for new uploads that are kept ready, and paid for while they wait. With at least one, no event meets a host that is still starting. Without, the sweep finds the uploads whose events were lost.')
+@minValue(0)
 @maxValue(1000)
-param leastInstances int = 1
+param alwaysReadyInstances int = 0
+
+@description('Recreate stops all instances at every update. RollingUpdate, a preview, lets them finish their recordings first. A change takes effect with the next update.')
+@allowed(['Recreate', 'RollingUpdate'])
+param siteUpdateStrategy string = 'Recreate'
 
 // --- Data ---
 
@@ -118,16 +117,6 @@ var containers = length(union(allContainers, [])) == length(allContainers)
   ? allContainers
   : fail('AUDIO_CONTAINER, TRANSCRIPT_CONTAINER and WORK_CONTAINER each need a container of its own, other than ${packageContainer} and ${deadLetterContainerName}.')
 
-// At most as many instances as the quota has requests, because each sends at least one at a time. The limit counts for
-// `transcribe` and `again` separately, so there may be twice as many for a while. Then some wait for the others.
-var sku = speechSku == 'F0'
-  ? 'F0'
-  : (speechSku == 'S0' || empty(existingSpeechRegion) ? 'S0' : fail('existingSpeechRegion is set: name the SKU of that resource as speechSku, F0 or S0.'))
-var quota = sku == 'F0' ? 1 : speechConcurrentRequests
-var instances = quota < leastInstances
-  ? fail('The region takes no fewer than ${leastInstances} instances, and the Speech quota is ${quota}: raise speechConcurrentRequests if the resource has more, or take another region. F0 always has 1.')
-  : min(max(maximumInstances, leastInstances), quota)
-
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: names.identity
   location: location
@@ -160,7 +149,7 @@ module speech 'modules/speech.bicep' = {
     location: location
     tags: tags
     name: names.speech
-    sku: sku
+    sku: speechSku
     keyName: speechKey
     existingRegion: existingSpeechRegion
     existingKey: existingSpeechKey
@@ -211,7 +200,9 @@ module app 'modules/app.bicep' = {
     storageAccountName: names.storage
     packageContainer: packageContainer
     instanceMemoryMB: instanceMemoryMB
-    maximumInstanceCount: instances
+    maximumInstanceCount: maximumInstances
+    alwaysReadyInstances: alwaysReadyInstances
+    siteUpdateStrategy: siteUpdateStrategy
     insightsConnectionString: monitoring.outputs.insightsConnectionString
     // union() prefers the later value, so no chosen setting can override these.
     settings: union(chosen, {

@@ -15,13 +15,11 @@ param maximumInstances = 12
 
 param alertEmail = ''
 
-// To use a Speech resource of your own, set its region here and its SKU as speechSku. Put its key into the environment,
-// never into this file:
+// To use a Speech resource of your own, set its region here. Put its key into the environment, never into this file:
 //   EXISTING_SPEECH_KEY=… infra/deploy.sh …
 param existingSpeechRegion = ''
 param existingSpeechKey = readEnvironmentVariable('EXISTING_SPEECH_KEY', '')
 
-// deploy.sh looks these up: the smallest maximumInstances of the region, and deleted resources that still hold a name.
-param leastInstances = int(readEnvironmentVariable('LEAST_INSTANCES', '1'))
+// deploy.sh looks for deleted resources that still hold a name.
 param restoreSpeech = bool(readEnvironmentVariable('RESTORE_SPEECH', 'false'))
 param recoverVault = bool(readEnvironmentVariable('RECOVER_VAULT', 'false'))

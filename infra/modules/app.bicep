@@ -18,6 +18,11 @@ param packageContainer string
 param instanceMemoryMB int
 @description('The maximum number of instances of each function.')
 param maximumInstanceCount int
+@description('Instances for `transcribe` that are kept ready.')
+param alwaysReadyInstances int
+@description('The way in which an update replaces running instances.')
+@allowed(['Recreate', 'RollingUpdate'])
+param siteUpdateStrategy string
 @description('The connection string for telemetry.')
 param insightsConnectionString string
 @description('The settings of the README\'s table.')
@@ -97,9 +102,12 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
-        // Without uploads, only the sweep runs, for seconds.
-        alwaysReady: []
+        // `blob` is the group of functions with a blob trigger that receives events.
+        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'blob', instanceCount: alwaysReadyInstances }] : []
       }
+      // The type lacks it, but the documentation has it since API version 2024-11-01 (flex-consumption-site-updates).
+      #disable-next-line BCP037
+      siteUpdateStrategy: { type: siteUpdateStrategy }
     }
     // Do not add ftpsState, linuxFxVersion, alwaysOn or the like: Flex Consumption refuses them (error 51021).
     siteConfig: {
@@ -118,9 +126,14 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
   properties: union(settings, hostSettings, triggerSettings)
 }
 
-// `func` publishes with the user's token, so no password is needed.
+// `func` publishes with the user's token, so no password is needed. It waits for the settings, because App Service
+// refuses some changes of an app while another is in progress (409).
 resource noPublishingPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
   parent: app
   name: 'scm'
+  // Azure refuses it without a location in many places, though the type has none (bicep 7396, bicep-types-az 1526).
+  #disable-next-line BCP187
+  location: location
   properties: { allow: false }
+  dependsOn: [appSettings]
 }

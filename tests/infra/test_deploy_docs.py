@@ -1,7 +1,7 @@
 """Tests that docs/deploy.md agrees with infra/."""
 
+import json
 import re
-from typing import Any
 
 from infra import redrive
 from local.tools import PROJECT
@@ -11,19 +11,12 @@ from tests.infra.conftest import INFRA
 DOC = (PROJECT / "docs" / "deploy.md").read_text()
 
 
-def test_the_table_of_quotas_agrees_with_the_template(main_template: Json) -> None:
-    rows = re.findall(r"^\| `(\w\d)` \| (\d+|counts as 1).*? \| (\d+|any).*? \| (\d+) \|$", DOC, re.MULTILINE)
-    assert len(rows) == 4
-    for sku, quota, maximum, instances in rows:
-        parameters: dict[str, Any] = {} if sku == "F0" else {"speechConcurrentRequests": int(quota)}
-        parameters |= {} if maximum == "any" else {"maximumInstances": int(maximum)}
-        (app,) = (
-            each
-            for each in Scope(main_template, {"speechSku": sku, **parameters}).deployed()
-            if each["type"] == "Microsoft.Web/sites"
-        )
-        scale = app["properties"]["functionAppConfig"]["scaleAndConcurrency"]
-        assert scale["maximumInstanceCount"] == int(instances)
+def test_the_documented_parallelism_is_that_of_the_host() -> None:
+    extensions = json.loads((PROJECT / "host.json").read_text())["extensions"]
+    blobs, queues = extensions["blobs"], extensions["queues"]
+    section = DOC.partition("\n## Quotas\n")[2].partition("\n## ")[0]
+    assert f"`maxDegreeOfParallelism` is {blobs['maxDegreeOfParallelism']}" in section
+    assert f"`batchSize` {queues['batchSize']} and `newBatchThreshold` {queues['newBatchThreshold']}" in section
 
 
 def test_the_alerts_that_always_need_somebody_are_named_and_all_are_paid_for(main_template: Json) -> None:

@@ -43,11 +43,6 @@ class Deployment:
     def settings(self) -> dict[str, str]:
         return self.one("Microsoft.Web/sites/config")["properties"]
 
-    @property
-    def instances(self) -> int:
-        scale = self.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]
-        return scale["maximumInstanceCount"]
-
 
 @pytest.fixture(scope="module")
 def usual(main_template: Json) -> Deployment:
@@ -208,39 +203,49 @@ def test_settings_that_flex_consumption_refuses_are_absent(usual: Deployment) ->
     ]
 
 
-# --- The Speech quota ---
+# --- Instances ---
+
+
+def scale(deployment: Deployment) -> Json:
+    return deployment.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]["scaleAndConcurrency"]
 
 
 def test_the_app_finds_out_the_quota_by_itself_up_to_a_limit_of_each_process(usual: Deployment) -> None:
-    assert (usual.settings["SPEECH_MAX_CONCURRENT_REQUESTS"], usual.instances) == ("64", 12)
+    assert usual.settings["SPEECH_MAX_CONCURRENT_REQUESTS"] == "64"
 
 
-@pytest.mark.parametrize("maximum", [1, 12, 1000])
-def test_the_free_tier_always_gets_one_instance(main_template: Json, maximum: int) -> None:
-    for quota in (1, 100, 10_000):
-        deployment = Deployment(main_template, speechSku="F0", maximumInstances=maximum, speechConcurrentRequests=quota)
-        assert deployment.instances == 1
+@pytest.mark.parametrize("sku", ["F0", "S0"])
+@pytest.mark.parametrize("maximum", [1, 12, 40, 1000])
+def test_the_app_gets_as_many_instances_as_are_asked_for(main_template: Json, sku: str, maximum: int) -> None:
+    deployment = Deployment(main_template, speechSku=sku, maximumInstances=maximum)
+    assert scale(deployment)["maximumInstanceCount"] == maximum
 
 
-@pytest.mark.parametrize(
-    ("quota", "maximum", "instances"), [(1, 12, 1), (7, 12, 7), (100, 1, 1), (100, 40, 40), (100, 1000, 100)]
-)
-def test_there_are_no_more_instances_than_the_quota_has_requests(
-    main_template: Json, quota: int, maximum: int, instances: int
+def test_without_a_choice_there_are_at_most_twelve_instances_and_none_is_kept_ready(
+    usual: Deployment, main_template: Json
 ) -> None:
-    deployment = Deployment(main_template, maximumInstances=maximum, speechConcurrentRequests=quota)
-    assert deployment.instances == instances
+    assert (scale(usual)["maximumInstanceCount"], scale(usual)["alwaysReady"]) == (12, [])
+    limits = main_template["parameters"]["maximumInstances"]
+    assert (limits["minValue"], limits["maxValue"]) == (1, 1000)
 
 
-def test_a_region_may_require_more_instances_within_the_quota(main_template: Json) -> None:
-    assert Deployment(main_template, leastInstances=40).instances == 40
-    assert Deployment(main_template, leastInstances=40, speechConcurrentRequests=40).instances == 40
+def test_instances_for_new_uploads_can_be_kept_ready(main_template: Json) -> None:
+    assert scale(Deployment(main_template, alwaysReadyInstances=2))["alwaysReady"] == [
+        {"name": "blob", "instanceCount": 2}
+    ]
 
 
-@pytest.mark.parametrize("parameters", [{"speechSku": "F0"}, {"speechConcurrentRequests": 39}])
-def test_a_quota_below_the_regions_minimum_is_refused(main_template: Json, parameters: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="no fewer than 40 instances"):
-        Deployment(main_template, leastInstances=40, **parameters)
+@pytest.mark.parametrize("strategy", ["Recreate", "RollingUpdate"])
+def test_an_update_stops_all_instances_unless_a_rolling_update_is_chosen(
+    usual: Deployment, main_template: Json, strategy: str
+) -> None:
+    for deployment, expected in (
+        (usual, "Recreate"),
+        (Deployment(main_template, siteUpdateStrategy=strategy), strategy),
+    ):
+        config = deployment.one("Microsoft.Web/sites")["properties"]["functionAppConfig"]
+        assert config["siteUpdateStrategy"] == {"type": expected}
+    assert main_template["parameters"]["siteUpdateStrategy"]["allowedValues"] == ["Recreate", "RollingUpdate"]
 
 
 # --- The app ---
@@ -308,6 +313,14 @@ def test_keys_are_disabled_wherever_possible(usual: Deployment) -> None:
     assert usual.one("Microsoft.Insights/components")["properties"]["DisableLocalAuth"] is True
     assert usual.one("Microsoft.OperationalInsights/workspaces")["properties"]["features"]["disableLocalAuth"] is True
     assert usual.one("Microsoft.Web/sites/basicPublishingCredentialsPolicies")["properties"] == {"allow": False}
+
+
+def test_the_ban_on_publishing_passwords_has_a_location_and_waits_for_the_settings(
+    usual: Deployment, main_template: Json
+) -> None:
+    assert usual.one("Microsoft.Web/sites/basicPublishingCredentialsPolicies")["location"] == "westeurope"
+    resources = main_template["resources"]["app"]["properties"]["template"]["resources"]
+    assert "appSettings" in resources["noPublishingPassword"]["dependsOn"]
 
 
 # --- Storage ---
@@ -449,24 +462,15 @@ def test_the_speech_resource_accepts_keys_and_has_the_chosen_sku(main_template: 
     assert (account["kind"], account["sku"]) == ("SpeechServices", {"name": sku})
     assert account["properties"]["disableLocalAuth"] is False
     assert account["properties"]["restore"] is None
-    assert main_template["parameters"]["speechSku"]["allowedValues"] == ["", "F0", "S0"]
+    assert main_template["parameters"]["speechSku"]["allowedValues"] == ["F0", "S0"]
 
 
 def test_the_default_speech_resource_is_a_standard_one(usual: Deployment) -> None:
     assert usual.one("Microsoft.CognitiveServices/accounts")["sku"] == {"name": "S0"}
 
 
-def test_an_existing_speech_resource_needs_its_sku(main_template: Json) -> None:
-    with pytest.raises(Refused, match="speechSku"):
-        Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
-    free = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key", speechSku="F0")
-    assert free.instances == 1
-
-
 def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_template: Json) -> None:
-    deployment = Deployment(
-        main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key", speechSku="S0"
-    )
+    deployment = Deployment(main_template, existingSpeechRegion="uksouth", existingSpeechKey="their-key")
     assert not deployment.all("Microsoft.CognitiveServices/accounts")
     assert secret(deployment) == "their-key"
     assert deployment.settings["AZURE_SPEECH_REGION"] == "uksouth"
@@ -476,7 +480,7 @@ def test_an_existing_speech_resource_is_used_with_its_key_and_region(main_templa
 
 def test_an_existing_speech_resource_needs_its_key(main_template: Json) -> None:
     with pytest.raises(Refused, match="not existingSpeechKey"):
-        Deployment(main_template, existingSpeechRegion="uksouth", speechSku="S0")
+        Deployment(main_template, existingSpeechRegion="uksouth")
 
 
 def test_deleted_resources_are_restored_on_request(main_template: Json) -> None:
@@ -644,6 +648,7 @@ def test_alerts_are_sent_if_an_address_is_given(main_template: Json, email: str)
 
 
 def test_every_resource_that_can_have_tags_has_the_tag(usual: Deployment) -> None:
+    without = "Microsoft.Web/sites/basicPublishingCredentialsPolicies"
     for each in usual.resources:
-        if "location" in each:
+        if "location" in each and each["type"] != without:
             assert each["tags"] == {"application": "speech-transcription"}, each["type"]
