@@ -55,6 +55,21 @@ param siteUpdateStrategy string = 'Recreate'
 @maxValue(3650)
 param deleteAudioAfterDays int = 0
 
+@description('Keep deleted and overwritten blobs, and deleted containers, for this many days, so that they can be restored. Also those that deleteAudioAfterDays deletes. 0 keeps none.')
+@minValue(0)
+@maxValue(365)
+param keepDeletedDays int = 7
+
+@description('Delete undelivered events this many days after they were stored. The sweep has transcribed their uploads long before.')
+@minValue(1)
+@maxValue(3650)
+param deleteDeadLettersAfterDays int = 30
+
+@description('The most log data of a day, in GB. After that nothing more is logged until the next day, and alerts on log lines are blind. 0 means no limit.')
+@minValue(0)
+@maxValue(4000)
+param logGigabytesPerDay int = 1
+
 @description('The user who may upload recordings, read transcripts and run infra/redrive.py. Default: the user who deploys, because even the Owner of a subscription may not do so without a role. Empty: nobody.')
 param userObjectId string = deployer().objectId
 
@@ -132,6 +147,9 @@ module storage 'modules/storage.bicep' = {
     containers: containers
     workContainer: chosen.WORK_CONTAINER
     deleteAudioAfterDays: deleteAudioAfterDays
+    deadLetterContainer: deadLetterContainerName
+    deleteDeadLettersAfterDays: deleteDeadLettersAfterDays
+    keepDeletedDays: keepDeletedDays
   }
 }
 
@@ -141,6 +159,7 @@ module monitoring 'modules/monitoring.bicep' = {
     tags: tags
     workspaceName: names.workspace
     insightsName: names.insights
+    gigabytesPerDay: logGigabytesPerDay
   }
 }
 

@@ -8,6 +8,8 @@ param tags { *: string }
 param workspaceName string
 @description('The Application Insights resource\'s name.')
 param insightsName string
+@description('The most data of a day, in GB. 0 means no limit.')
+param gigabytesPerDay int
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   name: workspaceName
@@ -17,6 +19,8 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
     sku: { name: 'PerGB2018' }
     // Keeping logs this long is free.
     retentionInDays: 30
+    // A loop that logs must not cost more than this. -1 means no limit.
+    workspaceCapping: { dailyQuotaGb: gigabytesPerDay > 0 ? gigabytesPerDay : -1 }
     // Only identities may write, not keys.
     features: { disableLocalAuth: true }
   }

@@ -14,6 +14,12 @@ param audioContainer string
 param workContainer string
 @description('Delete uploads after this many days. 0 keeps them.')
 param deleteAudioAfterDays int
+@description('The container for events that could not be delivered.')
+param deadLetterContainer string
+@description('Delete those events after this many days.')
+param deleteDeadLettersAfterDays int
+@description('Keep deleted blobs and containers for this many days. 0 keeps none.')
+param keepDeletedDays int
 
 // The host creates a queue with its first message, but functions listen to these from the start.
 var queueNames = ['webjobs-blobtrigger-poison', 'transcription-again', 'transcription-again-poison']
@@ -39,6 +45,18 @@ var audioRule = {
   }
 }
 
+var deadLetterRule = {
+  name: 'delete-dead-letters'
+  type: 'Lifecycle'
+  definition: {
+    filters: { blobTypes: ['blockBlob', 'appendBlob'], prefixMatch: ['${deadLetterContainer}/'] }
+    actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: deleteDeadLettersAfterDays } } }
+  }
+}
+
+// `days` must be absent if deleted blobs are not kept.
+var keepDeleted = keepDeletedDays > 0 ? { enabled: true, days: keepDeletedDays } : { enabled: false }
+
 resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
   name: name
   location: location
@@ -61,6 +79,8 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
 
   resource blobs 'blobServices' = {
     name: 'default'
+    // This keeps deleted progress and the host's own blobs too; they are small.
+    properties: { deleteRetentionPolicy: keepDeleted, containerDeleteRetentionPolicy: keepDeleted }
 
     resource all 'containers' = [
       for container in containers: {
@@ -84,7 +104,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
     name: 'default'
     dependsOn: [blobs]
     properties: {
-      policy: { rules: deleteAudioAfterDays > 0 ? [progressRule, audioRule] : [progressRule] }
+      policy: { rules: concat([progressRule, deadLetterRule], deleteAudioAfterDays > 0 ? [audioRule] : []) }
     }
   }
 }

@@ -183,6 +183,7 @@ class Refused(Exception):
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "flatten": lambda parts: [value for part in parts for value in part],
+    "concat": lambda *parts: [value for part in parts for value in part],
     "contains": lambda whole, part: part in whole,
     "createArray": lambda *values: list(values),
     "createObject": lambda *pairs: dict(zip(pairs[::2], pairs[1::2], strict=True)),

@@ -362,26 +362,57 @@ def lifecycle_rules(deployment: Deployment) -> dict[str, Json]:
     }
 
 
-def test_progress_is_deleted_after_two_weeks_and_nothing_else_is(usual: Deployment, main_template: Json) -> None:
+def test_progress_is_deleted_after_two_weeks(usual: Deployment, main_template: Json) -> None:
     rule = {
         "blobTypes": ["appendBlob"],
         "prefixMatch": ["transcription-work/progress/"],
         "daysAfterModificationGreaterThan": 14,
     }
-    assert lifecycle_rules(usual) == {"delete-progress": rule}
+    assert lifecycle_rules(usual)["delete-progress"] == rule
     chosen = lifecycle_rules(Deployment(main_template, settings={"WORK_CONTAINER": "scratch"}))
-    assert chosen == {"delete-progress": rule | {"prefixMatch": ["scratch/progress/"]}}
+    assert chosen["delete-progress"] == rule | {"prefixMatch": ["scratch/progress/"]}
+
+
+@pytest.mark.parametrize(("chosen", "days"), [({}, 30), ({"deleteDeadLettersAfterDays": 90}, 90)])
+def test_undelivered_events_are_deleted(main_template: Json, chosen: dict[str, int], days: int) -> None:
+    assert lifecycle_rules(Deployment(main_template, **chosen))["delete-dead-letters"] == {
+        "blobTypes": ["blockBlob", "appendBlob"],
+        "prefixMatch": ["dead-letters/"],
+        "daysAfterModificationGreaterThan": days,
+    }
 
 
 def test_uploads_are_deleted_only_if_days_are_given(usual: Deployment, main_template: Json) -> None:
+    assert set(lifecycle_rules(usual)) == {"delete-progress", "delete-dead-letters"}
     rules = lifecycle_rules(Deployment(main_template, deleteAudioAfterDays=30))
-    assert set(rules) == {"delete-progress", "delete-audio"}
+    assert set(rules) == {"delete-progress", "delete-dead-letters", "delete-audio"}
     assert rules["delete-audio"] == {
         "blobTypes": ["blockBlob"],
         "prefixMatch": ["audio/"],
         "daysAfterModificationGreaterThan": 30,
     }
     assert rules["delete-progress"] == lifecycle_rules(usual)["delete-progress"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "policy"),
+    [
+        ({}, {"enabled": True, "days": 7}),
+        ({"keepDeletedDays": 365}, {"enabled": True, "days": 365}),
+        ({"keepDeletedDays": 0}, {"enabled": False}),
+    ],
+)
+def test_deleted_blobs_and_containers_can_be_restored_for_some_days(
+    main_template: Json, chosen: dict[str, int], policy: Json
+) -> None:
+    blobs = Deployment(main_template, **chosen).one("Microsoft.Storage/storageAccounts/blobServices")
+    assert blobs["properties"] == {"deleteRetentionPolicy": policy, "containerDeleteRetentionPolicy": policy}
+
+
+@pytest.mark.parametrize(("chosen", "quota"), [({}, 1), ({"logGigabytesPerDay": 5}, 5), ({"logGigabytesPerDay": 0}, -1)])
+def test_the_log_of_a_day_is_limited(main_template: Json, chosen: dict[str, int], quota: int) -> None:
+    workspace = Deployment(main_template, **chosen).one("Microsoft.OperationalInsights/workspaces")
+    assert workspace["properties"]["workspaceCapping"] == {"dailyQuotaGb": quota}
 
 
 def test_names_have_the_lengths_that_azure_allows(usual: Deployment) -> None:
