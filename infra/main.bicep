@@ -91,6 +91,10 @@ param alertEmail string = ''
 @minValue(1)
 param alertAudioHoursPerDay int = 50
 
+@description('Raise an alert if an upload has had no finished document for more than this many hours.')
+@minValue(1)
+param alertBacklogHours int = 24
+
 // The region of all resources. It must offer Speech, and Flex Consumption with Python 3.13; deploy.sh checks the
 // latter. It is no parameter, because a group holds one deployment.
 #disable-next-line no-loc-expr-outside-params
@@ -119,6 +123,8 @@ var deadLetterContainerName = 'dead-letters'
 var tags = { application: 'speech-transcription' }
 
 var chosen = union(defaults, settings)
+
+var sweeps = toLower(trim(chosen.SWEEP_SCHEDULE)) != 'off'
 
 var allContainers = [
   chosen.AUDIO_CONTAINER
@@ -242,7 +248,20 @@ module alerts 'modules/alerts.bicep' = {
     systemTopicId: topic.outputs.id
     email: alertEmail
     audioHoursPerDay: alertAudioHoursPerDay
+    backlogHours: alertBacklogHours
+    sweeps: sweeps
+    // Bicep cannot read a schedule, so one that is not the default may be as rare as once a day.
+    sweepSilence: chosen.SWEEP_SCHEDULE == defaults.SWEEP_SCHEDULE ? '1h' : '25h'
   }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  params: {
+    location: location
+    tags: tags
+    workspaceName: names.workspace
+  }
+  dependsOn: [monitoring]
 }
 
 // For deploy.sh and events.bicep. No output is a secret.
@@ -269,4 +288,7 @@ output transcriptContainer string = chosen.TRANSCRIPT_CONTAINER
 output deadLetterContainer string = deadLetterContainerName
 
 @description('Says yes if the app has the function sweep, which SWEEP_SCHEDULE can turn off.')
-output sweeps string = toLower(trim(chosen.SWEEP_SCHEDULE)) == 'off' ? 'no' : 'yes'
+output sweeps string = sweeps ? 'yes' : 'no'
+
+@description('Says yes if alerts are sent to an email address.')
+output alertsReachSomebody string = empty(alertEmail) ? 'no' : 'yes'

@@ -1,4 +1,6 @@
-// Alerts and saved queries. All queries in ../queries are saved; some of them raise alerts.
+// Alerts. Each names a query of ../queries, or a metric of the storage account's topic.
+
+import { queries } from '../queries.bicep'
 
 @description('The region.')
 param location string
@@ -12,77 +14,120 @@ param systemTopicId string
 param email string
 @description('Raise an alert if more hours of audio than this are sent within a day.')
 param audioHoursPerDay int
+@description('Raise an alert if an upload has had no finished document for this many hours.')
+param backlogHours int
+@description('The app has the function `sweep`.')
+param sweeps bool
+@description('How long no sweep may end, as a timespan of Kusto.')
+param sweepSilence string
 
-var queries = {
-  'failed-documents': loadTextContent('../queries/failed-documents.kql')
-  exhausted: loadTextContent('../queries/exhausted.kql')
-  'unwritten-documents': loadTextContent('../queries/unwritten-documents.kql')
-  'poison-queue': loadTextContent('../queries/poison-queue.kql')
-  'abandoned-uploads': loadTextContent('../queries/abandoned-uploads.kql')
-  'again-failures': loadTextContent('../queries/again-failures.kql')
-  'repeated-sweeps': loadTextContent('../queries/repeated-sweeps.kql')
-  sweeps: loadTextContent('../queries/sweeps.kql')
-  requeued: loadTextContent('../queries/requeued.kql')
-  throttling: loadTextContent('../queries/throttling.kql')
-  'dead-letters': loadTextContent('../queries/dead-letters.kql')
-  'delivery-failures': loadTextContent('../queries/delivery-failures.kql')
-  'audio-seconds': loadTextContent('../queries/audio-seconds.kql')
-  'cost-per-audio-hour': loadTextContent('../queries/cost-per-audio-hour.kql')
+@description('An alert on the rows of a query.')
+type LogAlert = {
+  name: string
+  severity: int
+  description: string
+  @description('The query, if its name differs.')
+  query: string?
+  @description('Raised by more than this: rows, or what `aggregation` makes of `column`.')
+  threshold: int?
+  column: string?
+  aggregation: ('Total' | 'Maximum')?
+  @description('The time that the query sees, unless it is half an hour.')
+  window: string?
 }
 
-// These run every 15 minutes. Running them more often costs more, and none of these problems can be fixed within minutes.
-// Each is raised by more rows than `threshold` in half an hour.
-var rowAlerts = [
+// Most run every 15 minutes. Running them more often costs more, and none of these problems can be fixed within minutes.
+// Half an hour is twice that, because a log line may take minutes to become searchable.
+var logAlerts LogAlert[] = [
   {
-    query: 'failed-documents'
+    name: 'failed-documents'
     severity: 2
-    threshold: 0
     description: 'Uploads ended as Failed. The query failed-documents lists them with their error codes. The README says what to do about each code. Once the cause is fixed, the sweep transcribes those that need no new upload.'
   }
   {
-    query: 'exhausted'
+    name: 'exhausted'
     severity: 2
-    threshold: 0
     description: 'Speech answered nothing for MAX_PROCESSING_MINUTES. The uploads are tried again by themselves, five times, with growing waits. Nothing to do unless it goes on for hours: then check the status of Speech in the region, and whether something else uses its quota.'
   }
   {
-    query: 'unwritten-documents'
+    name: 'unwritten-documents'
     severity: 1
-    threshold: 0
     description: 'Storage refuses documents. The answers of Speech are kept, and the documents are written as soon as storage accepts them. The errors in the log name the cause, such as a lease, a retention policy or a missing role: remove it.'
   }
   {
-    query: 'poison-queue'
+    name: 'poison-queue'
     severity: 2
-    threshold: 0
     description: 'The host gave up on uploads after five tries. Their documents are Failed/Abandoned, and the sweep transcribes them again within half an hour. Nothing to do unless they also raise the alert "abandoned uploads". The exceptions of the function transcribe say what happened.'
   }
   {
-    query: 'abandoned-uploads'
+    name: 'abandoned-uploads'
     severity: 1
-    threshold: 0
     description: 'Uploads got no answer in five attempts, and are not tried again. Their documents are Failed/Abandoned. The query abandoned-uploads lists them. Fix what the exceptions of the function again show, then run infra/redrive.py.'
   }
   {
-    query: 'again-failures'
+    name: 'again-failures'
     severity: 2
     // The host gives up on a message after five failed calls.
     threshold: 4
     description: 'The function again failed five times or more in half an hour. Messages may be on the queue transcription-again-poison; the sweep queues their uploads again. Nothing to do unless it goes on: then its exceptions say what to fix, usually that storage is down or refuses access.'
   }
   {
-    query: 'repeated-sweeps'
+    name: 'throttling'
+    severity: 3
+    description: 'Speech has been refusing two of three requests for minutes. Nothing is lost: the app waits and uses what Speech accepts. Raise the quota, lower maximumInstances, or find out what else uses the Speech resource.'
+  }
+  {
+    // A log, not the metric DeliveryAttemptFailCount: that counts attempts, so a hundred events that each arrive at the
+    // second try look like one that never does.
+    name: 'undelivered-events'
     severity: 2
-    threshold: 0
+    window: 'PT6H'
+    description: 'Event Grid cannot deliver the events of uploads. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query undelivered-events shows the reasons. If they name 401, run deploy.sh --events. Otherwise check that the app is running and can be reached.'
+  }
+  {
+    name: 'audio-seconds'
+    severity: 3
+    column: 'AudioSecondsSent'
+    aggregation: 'Total'
+    threshold: audioHoursPerDay * 3600
+    window: 'P1D'
+    description: 'More than ${audioHoursPerDay} hours of audio were sent to Speech within a day. Check that this cost is intended.'
+  }
+]
+
+// What the sweep sees: whatever keeps an upload from its document, it is here at last.
+var sweepAlerts LogAlert[] = [
+  {
+    name: 'repeated-sweeps'
+    severity: 2
     description: 'The sweep found uploads again that had been tried before without any answer. They are tried again with growing waits. Nothing to do unless it goes on for a day: then the queries failed-documents, exhausted, unwritten-documents and again-failures show why they do not end.'
   }
   {
-    query: 'throttling'
-    severity: 3
-    threshold: 0
-    description: 'Speech has been refusing two of three requests for minutes. Nothing is lost: the app waits and uses what Speech accepts. Raise the quota, lower maximumInstances, or find out what else uses the Speech resource.'
+    name: 'old-backlog'
+    query: 'sweeps'
+    severity: 2
+    column: 'OldestHours'
+    aggregation: 'Maximum'
+    threshold: backlogHours
+    description: 'An upload has had no finished document for more than ${backlogHours} hours. Check that the backlog shrinks: the query sweeps shows how many uploads are missing a document. If it grows, there is more audio than the quota of Speech allows. If it stays, the queries failed-documents, exhausted and unwritten-documents show why.'
+  }
+  {
+    name: 'idle-queue'
+    severity: 1
+    window: 'P1D'
+    description: 'The sweep has put uploads on the queue transcription-again, and nobody works on them. Check that the app is running, and that its exceptions name no queue: usually network rules of the storage account keep the host out, or a role is missing.'
+  }
+  {
+    name: 'missing-sweeps'
+    severity: 1
+    window: 'P2D' // the longest that Azure allows
+    description: 'No sweep has ended for longer than it may take. Nothing finds uploads whose events were lost. If the query missing-sweeps shows failed calls, the exceptions of the function sweep say what to fix. Otherwise check that the app is running: usually network rules of the storage account keep the host out. Also check that the log has not reached its limit of the day (logGigabytesPerDay).'
   }
 ]
+
+var chosenQueries = union(queries, {
+  'missing-sweeps': replace(queries['missing-sweeps'], 'let silence = 1h;', 'let silence = ${sweepSilence};')
+})
 
 // The sweep does not need events, but finds uploads only every 15 minutes.
 var eventAlerts = [
@@ -100,23 +145,6 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' existin
   name: workspaceName
 }
 
-resource savedQueries 'Microsoft.OperationalInsights/workspaces/savedSearches@2026-03-01' = [
-  for query in items(queries): {
-    parent: workspace
-    name: 'transcription-${query.key}'
-    properties: {
-      category: 'Transcription'
-      displayName: 'Transcription: ${replace(query.key, '-', ' ')}'
-      query: query.value
-      version: 2
-      // Without this a second deployment is refused with 409. The type has it as a property of the resource, but there
-      // it makes even the first deployment fail (bicep-types-az issue 1499).
-      #disable-next-line BCP037
-      etag: '*'
-    }
-  }
-]
-
 resource recipients 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(email)) {
   name: 'transcription'
   location: 'global'
@@ -128,14 +156,14 @@ resource recipients 'Microsoft.Insights/actionGroups@2023-01-01' = if (!empty(em
   }
 }
 
-resource watchedRows 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
-  for alert in rowAlerts: {
-    name: 'transcription-${alert.query}'
+resource watchedLog 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for alert in concat(logAlerts, sweeps ? sweepAlerts : []): {
+    name: 'transcription-${alert.name}'
     location: location
     tags: tags
     kind: 'LogAlert'
     properties: {
-      displayName: 'Transcription: ${replace(alert.query, '-', ' ')}'
+      displayName: 'Transcription: ${replace(alert.name, '-', ' ')}'
       description: alert.description
       severity: alert.severity
       enabled: true
@@ -143,46 +171,23 @@ resource watchedRows 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
       // A new workspace has no tables until something is written to them.
       skipQueryValidation: true
       evaluationFrequency: 'PT15M'
-      // Twice the frequency, because a log line may take minutes to become searchable.
-      windowSize: 'PT30M'
+      windowSize: alert.?window ?? 'PT30M'
       autoMitigate: true
       criteria: {
-        allOf: [{ query: queries[alert.query], timeAggregation: 'Count', operator: 'GreaterThan', threshold: alert.threshold }]
+        allOf: [
+          {
+            query: chosenQueries[alert.?query ?? alert.name]
+            metricMeasureColumn: alert.?column
+            timeAggregation: alert.?aggregation ?? 'Count'
+            operator: 'GreaterThan'
+            threshold: alert.?threshold ?? 0
+          }
+        ]
       }
       actions: { actionGroups: empty(email) ? [] : [recipients.id] }
     }
   }
 ]
-
-resource watchedAudio 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
-  name: 'transcription-audio-seconds'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'Transcription: much audio'
-    description: 'More than ${audioHoursPerDay} hours of audio were sent to Speech within a day. Check that this cost is intended.'
-    severity: 3
-    enabled: true
-    scopes: [workspace.id]
-    skipQueryValidation: true
-    evaluationFrequency: 'PT1H'
-    windowSize: 'P1D'
-    autoMitigate: true
-    criteria: {
-      allOf: [
-        {
-          query: queries['audio-seconds']
-          metricMeasureColumn: 'AudioSecondsSent'
-          timeAggregation: 'Total'
-          operator: 'GreaterThan'
-          threshold: audioHoursPerDay * 3600
-        }
-      ]
-    }
-    actions: { actionGroups: empty(email) ? [] : [recipients.id] }
-  }
-}
 
 resource watchedEvents 'Microsoft.Insights/metricAlerts@2026-01-01' = [
   for alert in eventAlerts: {

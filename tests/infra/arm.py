@@ -4,6 +4,7 @@ A value that only Azure knows (an address, a key, a principal's ID) becomes a `L
 unknown function is an error, so no test relies on something that was not evaluated.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Scope:
         assert not unknown, f"no such parameters: {unknown}"
         for name, resource in self.resources():
             if resource["type"] == "Microsoft.Resources/deployments":
-                given = {key: self.read(value["value"]) for key, value in resource["properties"]["parameters"].items()}
+                given = {key: self.read(value)["value"] for key, value in resource["properties"]["parameters"].items()}
                 self.modules[name] = Scope(resource["properties"]["template"], given)
 
     def resources(self) -> Iterator[tuple[str, Json]]:
@@ -78,12 +79,40 @@ class Scope:
         return self.read(self.template["parameters"][name]["defaultValue"])
 
     def variable(self, name: str) -> Any:
-        return self.read(self.template["variables"][name])
+        variables = self.template["variables"]
+        if name in variables:
+            return self.read(variables[name])
+        (loop,) = (each for each in variables["copy"] if each["name"] == name)
+        outer, values = self.index, []
+        for index in range(self.read(loop["count"])):
+            self.index = index
+            values.append(self.read(loop["input"]))
+        self.index = outer
+        return values
 
     def reference(self, name: str, *arguments: str) -> Any:
         if name in self.modules:
             return {"outputs": {key: {"value": value} for key, value in self.modules[name].outputs().items()}}
         return Later(f"reference({', '.join((name, *arguments))})")
+
+
+class Deployment:
+    """The resources of a template with some parameters."""
+
+    def __init__(self, template: Json, **parameters: Any) -> None:
+        self.scope = Scope(template, parameters)
+        self.resources = list(self.scope.deployed())
+
+    def all(self, kind: str) -> list[Json]:
+        return [resource for resource in self.resources if resource["type"] == kind]
+
+    def one(self, kind: str) -> Json:
+        (resource,) = self.all(kind)
+        return resource
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return self.one("Microsoft.Web/sites/config")["properties"]
 
 
 class _Expression:
@@ -183,6 +212,7 @@ class Refused(Exception):
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "flatten": lambda parts: [value for part in parts for value in part],
+    "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "concat": lambda *parts: [value for part in parts for value in part],
     "contains": lambda whole, part: part in whole,
     "createArray": lambda *values: list(values),
@@ -210,12 +240,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "replace": lambda text, old, new: text.replace(old, new),
     "resourceGroup": lambda: {"id": "the-group", "location": "westeurope"},
     "resourceId": lambda kind, *names: "/".join((kind, *names)),
-    "string": str,
+    "string": lambda value: value if isinstance(value, str) else json.dumps(value),
     "subscriptionResourceId": lambda kind, *names: "/".join((kind, *names)),
     "tenant": lambda: Later("tenant()"),
     "toLower": str.lower,
     "trim": str.strip,
     "true": lambda: True,
+    "tryGet": lambda whole, key: whole.get(key),
     "union": _union,
     "uniqueString": lambda *_: "unique0string",
 }

@@ -10,22 +10,14 @@ import pytest
 
 from local.tools import PROJECT
 from tests.infra import tools
+from tests.infra.arm import Deployment, Json
 from tests.infra.conftest import INFRA
+from tests.infra.tables import TABLES
 
 pytestmark = pytest.mark.timeout(300)  # installs the parser the first time
 
 QUERIES = {file.stem: file.read_text() for file in sorted((INFRA / "queries").glob("*.kql"))}
 FUNCTIONS = {"transcribe", "again", "abandoned", "sweep"}
-OF_EVERY_TABLE = "TimeGenerated:datetime, Type:string, _ResourceId:string"
-OF_EVERY_APP_TABLE = f"{OF_EVERY_TABLE}, Properties:dynamic, OperationId:string, AppRoleName:string, ItemCount:int"
-TABLES = {
-    "AppTraces": f"({OF_EVERY_APP_TABLE}, Message:string, SeverityLevel:int)",
-    "AppRequests": f"({OF_EVERY_APP_TABLE}, Name:string, Success:bool, ResultCode:string, DurationMs:real)",
-    "AegDeliveryFailureLogs": f"({OF_EVERY_TABLE}, Category:string, EventSubscriptionName:string, Message:string, "
-    "OperationName:string)",
-    "AzureMetrics": f"({OF_EVERY_TABLE}, ResourceId:string, ResourceProvider:string, MetricName:string, Average:real, "
-    "Count:real, Maximum:real, Minimum:real, Total:real, TimeGrain:string, UnitName:string)",
-}
 # The fields of the lines of JSON in the log, by event.
 LOGGED = {
     "transcription": {
@@ -37,6 +29,7 @@ LOGGED = {
         "audioSecondsSent",
         "requests",
         "retries",
+        "limit",
         "seconds",
     },
     "requeued": {"name", "reason", "seconds"},
@@ -63,6 +56,12 @@ def diagnose(tmp_path_factory: pytest.TempPathFactory) -> Diagnose:
 
 def test_every_query_matches_the_tables(diagnose: Diagnose) -> None:
     assert diagnose(QUERIES) == {name: [] for name in QUERIES}
+
+
+def test_every_chart_of_the_workbook_matches_the_tables(diagnose: Diagnose, main_template: Json) -> None:
+    workbook = Deployment(main_template).one("Microsoft.Insights/workbooks")["properties"]["serializedData"]
+    charts = {item["name"]: item["content"]["query"] for item in json.loads(workbook)["items"] if item["type"] == 3}
+    assert diagnose(charts) == {name: [] for name in charts}
 
 
 def test_mistakes_in_queries_are_found(diagnose: Diagnose) -> None:

@@ -6,12 +6,11 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from local.tools import PROJECT
-from tests.infra.arm import Json, Later, Refused, Scope
+from tests.infra.arm import Deployment, Json, Later, Refused
 from tests.infra.conftest import EVENT_PARAMETERS, INFRA, STRICT
 
 ROLES = {
@@ -23,25 +22,6 @@ ROLES = {
     "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
 }
-
-
-class Deployment:
-    """The resources of a template with some parameters."""
-
-    def __init__(self, template: Json, **parameters: Any) -> None:
-        self.scope = Scope(template, parameters)
-        self.resources = list(self.scope.deployed())
-
-    def all(self, kind: str) -> list[Json]:
-        return [resource for resource in self.resources if resource["type"] == kind]
-
-    def one(self, kind: str) -> Json:
-        (resource,) = self.all(kind)
-        return resource
-
-    @property
-    def settings(self) -> dict[str, str]:
-        return self.one("Microsoft.Web/sites/config")["properties"]
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +89,7 @@ def with_modules(template: Json) -> Iterator[Json]:
 
 def test_no_key_is_an_output_or_an_ordinary_parameter(main_template: Json, events_template: Json) -> None:
     templates = [*with_modules(main_template), *with_modules(events_template)]
-    assert len(templates) == 9
+    assert len(templates) == 10
     for template in templates:
         assert "listKeys" not in json.dumps(template.get("outputs", {}))
         kinds = {name: each.get("type") for name, each in template.get("parameters", {}).items()}
@@ -409,7 +389,9 @@ def test_deleted_blobs_and_containers_can_be_restored_for_some_days(
     assert blobs["properties"] == {"deleteRetentionPolicy": policy, "containerDeleteRetentionPolicy": policy}
 
 
-@pytest.mark.parametrize(("chosen", "quota"), [({}, 1), ({"logGigabytesPerDay": 5}, 5), ({"logGigabytesPerDay": 0}, -1)])
+@pytest.mark.parametrize(
+    ("chosen", "quota"), [({}, 1), ({"logGigabytesPerDay": 5}, 5), ({"logGigabytesPerDay": 0}, -1)]
+)
 def test_the_log_of_a_day_is_limited(main_template: Json, chosen: dict[str, int], quota: int) -> None:
     workspace = Deployment(main_template, **chosen).one("Microsoft.OperationalInsights/workspaces")
     assert workspace["properties"]["workspaceCapping"] == {"dailyQuotaGb": quota}
@@ -577,105 +559,6 @@ def test_an_event_is_retried_as_long_as_possible_and_then_stored(events: Json) -
         "resourceId": "Microsoft.Storage/storageAccounts/the-account",
         "blobContainerName": "dead-letters",
     }
-
-
-# --- Alerts ---
-
-
-def test_every_query_is_saved_unchanged_and_can_be_saved_again(usual: Deployment) -> None:
-    saved = usual.all("Microsoft.OperationalInsights/workspaces/savedSearches")
-    files = {f"transcription-{file.stem}": file.read_text() for file in (INFRA / "queries").glob("*.kql")}
-    assert {each["name"].split("/")[-1]: each["properties"]["query"] for each in saved} == files
-    assert {each["properties"]["etag"] for each in saved} == {"*"}
-
-
-def test_alert_windows_overlap_because_logs_come_late(usual: Deployment) -> None:
-    spans = {
-        (each["properties"]["evaluationFrequency"], each["properties"]["windowSize"])
-        for each in usual.all("Microsoft.Insights/scheduledQueryRules")
-    }
-    assert spans == {("PT15M", "PT30M"), ("PT1H", "P1D")}
-
-
-def test_each_watched_problem_has_its_alert(usual: Deployment) -> None:
-    rules = {each["name"]: each for each in usual.all("Microsoft.Insights/scheduledQueryRules")}
-    assert set(rules) == {
-        f"transcription-{name}"
-        for name in (
-            "failed-documents",
-            "exhausted",
-            "unwritten-documents",
-            "poison-queue",
-            "abandoned-uploads",
-            "again-failures",
-            "repeated-sweeps",
-            "throttling",
-            "audio-seconds",
-        )
-    }
-    for name, rule in rules.items():
-        assert rule["kind"] == "LogAlert"
-        assert rule["properties"]["skipQueryValidation"] is True
-        (criterion,) = rule["properties"]["criteria"]["allOf"]
-        assert criterion["query"] == (INFRA / "queries" / f"{name.removeprefix('transcription-')}.kql").read_text()
-    metrics = [
-        each["properties"]["criteria"]["allOf"][0]["metricName"]
-        for each in usual.all("Microsoft.Insights/metricAlerts")
-    ]
-    assert set(metrics) == {"DeadLetteredCount", "DroppedEventCount"}
-
-
-def alert_texts(deployment: Deployment) -> dict[str, str]:
-    """Return the description of each alert on log lines and metrics, without `transcription-` in the name."""
-    kinds = ("Microsoft.Insights/scheduledQueryRules", "Microsoft.Insights/metricAlerts")
-    return {
-        each["name"].removeprefix("transcription-"): each["properties"]["description"]
-        for kind in kinds
-        for each in deployment.all(kind)
-    }
-
-
-def test_five_failed_calls_of_again_raise_an_alert_and_one_row_of_the_other_queries(usual: Deployment) -> None:
-    rules = usual.all("Microsoft.Insights/scheduledQueryRules")
-    thresholds = {each["name"]: each["properties"]["criteria"]["allOf"][0]["threshold"] for each in rules}
-    assert thresholds.pop("transcription-again-failures") == 4  # more than
-    del thresholds["transcription-audio-seconds"]
-    assert set(thresholds.values()) == {0}
-
-
-def test_every_alert_says_what_to_do(usual: Deployment) -> None:
-    advice = "Check that|Raise the quota|The README says|remove it|Fix what|what to fix|Nothing to do unless"
-    for name, text in alert_texts(usual).items():
-        assert re.search(advice, text), name
-        for query in re.findall(r"\b[a-z]+(?:-[a-z]+)+\b", text):
-            known = (INFRA / "queries" / f"{query}.kql").exists()
-            assert known or query in ("dead-letters", "transcription-again-poison"), f"{name}: {query}"
-
-
-def test_only_uploads_that_nothing_tries_again_need_the_script(usual: Deployment) -> None:
-    texts = alert_texts(usual)
-    assert [name for name, text in texts.items() if "redrive" in text] == ["abandoned-uploads"]
-    for name in ("poison-queue", "again-failures", "DeadLetteredCount", "DroppedEventCount"):
-        assert re.search(r"[Tt]he sweep (transcribes|queues)", texts[name]), name
-
-
-def test_the_audio_alert_counts_seconds(main_template: Json) -> None:
-    rules = Deployment(main_template, alertAudioHoursPerDay=3).all("Microsoft.Insights/scheduledQueryRules")
-    (criterion,) = next(each for each in rules if each["name"].endswith("audio-seconds"))["properties"]["criteria"][
-        "allOf"
-    ]
-    assert (criterion["threshold"], criterion["metricMeasureColumn"]) == (3 * 3600, "AudioSecondsSent")
-    assert "AudioSecondsSent =" in criterion["query"]
-
-
-@pytest.mark.parametrize("email", ["", "operator@example.com"])
-def test_alerts_are_sent_if_an_address_is_given(main_template: Json, email: str) -> None:
-    deployment = Deployment(main_template, alertEmail=email)
-    assert len(deployment.all("Microsoft.Insights/actionGroups")) == bool(email)
-    for rule in deployment.all("Microsoft.Insights/scheduledQueryRules"):
-        assert len(rule["properties"]["actions"]["actionGroups"]) == bool(email)
-    for rule in deployment.all("Microsoft.Insights/metricAlerts"):
-        assert len(rule["properties"]["actions"]) == bool(email)
 
 
 def test_every_resource_that_can_have_tags_has_the_tag(usual: Deployment) -> None:

@@ -12,6 +12,9 @@ from local.tools import PROJECT, ToolError, child_environment, find_python_313, 
 
 KUSTO = "@kusto/language-service-next@12.4.1"
 
+# An interpreter of Kusto queries, for tests that need their results. In its own environment, like checkov.
+KQL = ("duckdb-kql==1.1.2", "duckdb==2.0.1", "pytz==2026.6")
+
 CHECKOV = "checkov==3.3.30"  # in its own environment: its dozens of dependencies must not affect the project's
 
 REQUIREMENTS = PROJECT / "requirements.txt"
@@ -32,6 +35,17 @@ def kusto() -> tuple[str, Path]:
             run([*npm, "install", KUSTO, *quiet, "--prefix", str(folder)], "the Kusto parser", env=child_environment())
 
     return node, installed("kusto", KUSTO, install) / "node_modules" / "@kusto" / "language-service-next"
+
+
+def kql() -> Path:
+    """Return a Python that can run Kusto queries."""
+
+    def install(folder: Path) -> None:
+        with step("Installing an interpreter of Kusto queries", "about 20 seconds, once"):
+            run([sys.executable, "-m", "venv", str(folder)], "the interpreter's virtual environment")
+            run([*pip(str(folder / "bin" / "python")), *KQL], "the interpreter of Kusto queries")
+
+    return installed("kql", " ".join(KQL) + sys.version, install) / "bin" / "python"
 
 
 def checkov() -> Path:
@@ -61,6 +75,7 @@ def package_python() -> Path | None:
 
 def main() -> None:
     kusto()
+    kql()
     checkov()
     package_python()
     if bicep() is None:

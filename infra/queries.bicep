@@ -1,0 +1,26 @@
+// The queries of the folder queries/: saved in the workspace, and used by alerts and charts.
+
+@export()
+@description('The text of each query, by the name of its file.')
+var queries = {
+  'abandoned-uploads': loadTextContent('queries/abandoned-uploads.kql')
+  'again-failures': loadTextContent('queries/again-failures.kql')
+  'audio-seconds': loadTextContent('queries/audio-seconds.kql')
+  'cost-per-audio-hour': loadTextContent('queries/cost-per-audio-hour.kql')
+  'dead-letters': loadTextContent('queries/dead-letters.kql')
+  'delivery-failures': loadTextContent('queries/delivery-failures.kql')
+  durations: loadTextContent('queries/durations.kql')
+  exhausted: loadTextContent('queries/exhausted.kql')
+  'failed-documents': loadTextContent('queries/failed-documents.kql')
+  'idle-queue': loadTextContent('queries/idle-queue.kql')
+  limits: loadTextContent('queries/limits.kql')
+  'missing-sweeps': loadTextContent('queries/missing-sweeps.kql')
+  outcomes: loadTextContent('queries/outcomes.kql')
+  'poison-queue': loadTextContent('queries/poison-queue.kql')
+  'repeated-sweeps': loadTextContent('queries/repeated-sweeps.kql')
+  requeued: loadTextContent('queries/requeued.kql')
+  sweeps: loadTextContent('queries/sweeps.kql')
+  throttling: loadTextContent('queries/throttling.kql')
+  'undelivered-events': loadTextContent('queries/undelivered-events.kql')
+  'unwritten-documents': loadTextContent('queries/unwritten-documents.kql')
+}
