@@ -48,6 +48,15 @@ param alwaysReadyInstances int = 0
 @allowed(['Recreate', 'RollingUpdate'])
 param siteUpdateStrategy string = 'Recreate'
 
+// --- Network ---
+
+@description('private: storage, vault and Speech have no public endpoint, and can only be reached from a virtual network. The app keeps its public address, because Event Grid calls it. Not tried on Azure yet.')
+@allowed(['public', 'private'])
+param network string = 'public'
+
+@description('The addresses of the private network. They must not overlap those of a network that it will be connected to. 128 addresses are needed.')
+param networkAddresses string = '10.90.0.0/24'
+
 // --- Data ---
 
 @description('Delete uploads this many days after they were last written. 0 keeps them.')
@@ -114,6 +123,7 @@ var names = {
   vault: 'kv-${suffix}'
   plan: 'plan-transcription-${suffix}'
   app: 'func-transcription-${suffix}'
+  network: 'vnet-transcription-${suffix}'
   topic: empty(existingSystemTopic) ? 'evgt-transcription-${suffix}' : existingSystemTopic
 }
 var packageContainer = 'app-package'
@@ -125,6 +135,13 @@ var tags = { application: 'speech-transcription' }
 var chosen = union(defaults, settings)
 
 var sweeps = toLower(trim(chosen.SWEEP_SCHEDULE)) != 'off'
+
+var isPrivate = network == 'private'
+
+// A token would come from the custom domain, which refuses that unless all networks have access to it.
+var authentication = isPrivate && chosen.AZURE_SPEECH_AUTH == 'token' && empty(existingSpeechRegion)
+  ? fail('With network = \'private\', AZURE_SPEECH_AUTH must be key.')
+  : chosen.AZURE_SPEECH_AUTH
 
 var allContainers = [
   chosen.AUDIO_CONTAINER
@@ -156,6 +173,7 @@ module storage 'modules/storage.bicep' = {
     deadLetterContainer: deadLetterContainerName
     deleteDeadLettersAfterDays: deleteDeadLettersAfterDays
     keepDeletedDays: keepDeletedDays
+    isPrivate: isPrivate
   }
 }
 
@@ -182,7 +200,21 @@ module speech 'modules/speech.bicep' = {
     vaultName: names.vault
     vaultPurgeProtection: vaultPurgeProtection
     recoverVault: recoverVault
+    isPrivate: isPrivate
   }
+}
+
+module privateNetwork 'modules/network.bicep' = if (isPrivate) {
+  params: {
+    location: location
+    tags: tags
+    name: names.network
+    addresses: networkAddresses
+    storageAccountName: names.storage
+    vaultName: names.vault
+    speechName: empty(existingSpeechRegion) ? names.speech : ''
+  }
+  dependsOn: [storage, speech]
 }
 
 module topic 'modules/topic.bicep' = {
@@ -228,15 +260,19 @@ module app 'modules/app.bicep' = {
     maximumInstanceCount: maximumInstances
     alwaysReadyInstances: alwaysReadyInstances
     siteUpdateStrategy: siteUpdateStrategy
+    subnetId: isPrivate ? privateNetwork!.outputs.appSubnetId : ''
     insightsConnectionString: monitoring.outputs.insightsConnectionString
     // union() prefers the later value, so no chosen setting can override these.
     settings: union(chosen, {
       AZURE_SPEECH_KEY: speech.outputs.keyReference
       AZURE_SPEECH_REGION: speech.outputs.region
+      AZURE_SPEECH_AUTH: authentication
+      AZURE_SPEECH_ENDPOINT: empty(chosen.AZURE_SPEECH_ENDPOINT) ? speech.outputs.endpoint : chosen.AZURE_SPEECH_ENDPOINT
       BLOB_TRIGGER_SOURCE: 'EventGrid'
     })
   }
-  // At the first start, the host needs access to its storage, and the platform to the secret.
+  // At the first start, the host needs access to its storage, and the platform to the secret. The subnet's ID makes it
+  // wait for the whole private network.
   dependsOn: [roles]
 }
 
@@ -289,6 +325,9 @@ output deadLetterContainer string = deadLetterContainerName
 
 @description('Says yes if the app has the function sweep, which SWEEP_SCHEDULE can turn off.')
 output sweeps string = sweeps ? 'yes' : 'no'
+
+@description('public, or private. From outside a private network nobody can upload, not even for a test.')
+output network string = network
 
 @description('Says yes if alerts are sent to an email address.')
 output alertsReachSomebody string = empty(alertEmail) ? 'no' : 'yes'

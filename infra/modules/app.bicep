@@ -23,6 +23,8 @@ param alwaysReadyInstances int
 @description('The way in which an update replaces running instances.')
 @allowed(['Recreate', 'RollingUpdate'])
 param siteUpdateStrategy string
+@description('The subnet for outbound traffic. Empty: the public network.')
+param subnetId string
 @description('The connection string for telemetry.')
 param insightsConnectionString string
 @description('The settings of the README\'s table.')
@@ -86,6 +88,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     keyVaultReferenceIdentity: identity.id
     // Event Grid calls the webhook from the public network.
     publicNetworkAccess: 'Enabled'
+    // Flex Consumption sends all outbound traffic through it.
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     functionAppConfig: {
       deployment: {
         storage: {

@@ -26,6 +26,8 @@ param vaultName string
 param vaultPurgeProtection bool
 @description('Recover the deleted vault that holds the name.')
 param recoverVault bool
+@description('Allow access only through private endpoints.')
+param isPrivate bool
 
 var exists = !empty(existingRegion)
 
@@ -38,9 +40,10 @@ resource account 'Microsoft.CognitiveServices/accounts@2026-07-01' = if (!exists
   properties: {
     // The REST API for short audio needs the key.
     disableLocalAuth: false
-    publicNetworkAccess: 'Enabled'
-    // `restore` is refused if nothing was deleted, so it is omitted then. There is no customSubDomainName, because it
-    // can never be changed and the region's address does not need it.
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    // A private endpoint needs the custom domain, which can never be changed. The region's address does not need it.
+    customSubDomainName: isPrivate ? name : null
+    // `restore` is refused if nothing was deleted, so it is omitted then.
     restore: restore ? true : null
   }
 }
@@ -58,8 +61,10 @@ resource vault 'Microsoft.KeyVault/vaults@2026-05-15' = {
     softDeleteRetentionInDays: 7
     // Azure refuses `false`.
     enablePurgeProtection: vaultPurgeProtection ? true : null
-    // The app has no virtual network. The role protects the secret.
-    publicNetworkAccess: 'Enabled'
+    // Without a private network, the role protects the secret. Trusted services, such as Azure Resource Manager, which
+    // writes the secret, have access in any case.
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    networkAcls: { defaultAction: isPrivate ? 'Deny' : 'Allow', bypass: 'AzureServices' }
   }
 }
 
@@ -79,3 +84,5 @@ resource secret 'Microsoft.KeyVault/vaults/secrets@2026-05-15' = {
 output keyReference string = '@Microsoft.KeyVault(SecretUri=${secret.properties.secretUri})'
 @description('The region to call.')
 output region string = exists ? existingRegion : location
+@description('The custom domain, which a private endpoint needs. Empty: the region\'s address. The app adds /stt.')
+output endpoint string = isPrivate && !exists ? account!.properties.endpoint : ''

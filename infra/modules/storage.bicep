@@ -20,6 +20,8 @@ param deadLetterContainer string
 param deleteDeadLettersAfterDays int
 @description('Keep deleted blobs and containers for this many days. 0 keeps none.')
 param keepDeletedDays int
+@description('Allow access only through private endpoints.')
+param isPrivate bool
 
 // The host creates a queue with its first message, but functions listen to these from the start.
 var queueNames = ['webjobs-blobtrigger-poison', 'transcription-again', 'transcription-again-poison']
@@ -72,9 +74,10 @@ resource account 'Microsoft.Storage/storageAccounts@2026-06-01' = {
     allowCrossTenantReplication: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-    // Uploads come from anywhere, and an app without a virtual network has changing addresses.
-    publicNetworkAccess: 'Enabled'
-    networkAcls: { defaultAction: 'Allow', bypass: 'AzureServices' }
+    // Without a private network, uploads come from anywhere, and the app has changing addresses. The bypass lets Event
+    // Grid store dead letters in any case; it covers only a topic's system-assigned identity.
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    networkAcls: { defaultAction: isPrivate ? 'Deny' : 'Allow', bypass: 'AzureServices' }
   }
 
   resource blobs 'blobServices' = {

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 Json = dict[str, Any]
@@ -32,7 +33,7 @@ class Scope:
         unknown = set(self.given) - set(self.template.get("parameters", {}))
         assert not unknown, f"no such parameters: {unknown}"
         for name, resource in self.resources():
-            if resource["type"] == "Microsoft.Resources/deployments":
+            if resource["type"] == "Microsoft.Resources/deployments" and self.read(resource.get("condition", True)):
                 given = {key: self.read(value)["value"] for key, value in resource["properties"]["parameters"].items()}
                 self.modules[name] = Scope(resource["properties"]["template"], given)
 
@@ -45,8 +46,8 @@ class Scope:
     def deployed(self) -> Iterator[Json]:
         """Yield every resource whose condition holds, including those of modules."""
         for name, resource in self.resources():
-            if name in self.modules:
-                yield from self.modules[name].deployed()
+            if resource["type"] == "Microsoft.Resources/deployments":
+                yield from self.modules[name].deployed() if name in self.modules else ()
                 continue
             for index in range(self.read(resource.get("copy", {}).get("count", 1))):
                 self.index = index
@@ -212,6 +213,8 @@ class Refused(Exception):
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "flatten": lambda parts: [value for part in parts for value in part],
+    "and": lambda *values: all(values),
+    "cidrSubnet": lambda network, bits, index: str(list(ip_network(network).subnets(new_prefix=bits))[index]),
     "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "concat": lambda *parts: [value for part in parts for value in part],
     "contains": lambda whole, part: part in whole,
@@ -221,6 +224,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "deployment": lambda: {"name": "transcription-main"},
     "div": lambda a, b: a // b,
     "empty": lambda value: not value,
+    "environment": lambda: {"suffixes": {"storage": "core.windows.net"}},
     "equals": lambda a, b: a == b,
     "fail": _fail,
     "false": lambda: False,

@@ -12,6 +12,7 @@ import pytest
 from local.tools import PROJECT
 from tests.infra.arm import Deployment, Json, Later, Refused
 from tests.infra.conftest import EVENT_PARAMETERS, INFRA, STRICT
+from transcription.settings.endpoint import Endpoint
 
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
@@ -89,7 +90,7 @@ def with_modules(template: Json) -> Iterator[Json]:
 
 def test_no_key_is_an_output_or_an_ordinary_parameter(main_template: Json, events_template: Json) -> None:
     templates = [*with_modules(main_template), *with_modules(events_template)]
-    assert len(templates) == 10
+    assert len(templates) == 11
     for template in templates:
         assert "listKeys" not in json.dumps(template.get("outputs", {}))
         kinds = {name: each.get("type") for name, each in template.get("parameters", {}).items()}
@@ -561,8 +562,160 @@ def test_an_event_is_retried_as_long_as_possible_and_then_stored(events: Json) -
     }
 
 
-def test_every_resource_that_can_have_tags_has_the_tag(usual: Deployment) -> None:
+# --- The private network ---
+
+
+@pytest.fixture(scope="module")
+def private(main_template: Json) -> Deployment:
+    return Deployment(main_template, network="private")
+
+
+def endpoints(deployment: Deployment) -> dict[str, tuple[str, str, str]]:
+    """Return (group, type of resource, DNS zone) of each private endpoint, by the first part of its name."""
+    zones = {
+        each["name"].split("/")[0]: each["properties"]["privateDnsZoneConfigs"][0]["properties"]["privateDnsZoneId"]
+        for each in deployment.all("Microsoft.Network/privateEndpoints/privateDnsZoneGroups")
+    }
+    result = {}
+    for each in deployment.all("Microsoft.Network/privateEndpoints"):
+        (connection,) = (one["properties"] for one in each["properties"]["privateLinkServiceConnections"])
+        (group,) = connection["groupIds"]
+        kind = connection["privateLinkServiceId"].split("/")[1]
+        result[each["name"].split("-")[1]] = (group, kind, zones[each["name"]].split("/")[-1])
+    return result
+
+
+def test_without_a_choice_nothing_of_the_network_is_created(usual: Deployment) -> None:
+    assert not [each["type"] for each in usual.resources if each["type"].startswith("Microsoft.Network/")]
+    assert usual.one("Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"] is None
+    assert usual.one("Microsoft.CognitiveServices/accounts")["properties"]["customSubDomainName"] is None
+    assert usual.settings["AZURE_SPEECH_ENDPOINT"] == ""
+    assert usual.scope.outputs()["network"] == "public"
+
+
+@pytest.mark.parametrize(
+    ("network", "access", "default"), [("public", "Enabled", "Allow"), ("private", "Disabled", "Deny")]
+)
+def test_public_access_is_off_in_a_private_network(
+    main_template: Json, network: str, access: str, default: str
+) -> None:
+    deployment = Deployment(main_template, network=network)
+    storage, vault, speech = (
+        deployment.one(kind)["properties"]
+        for kind in (
+            "Microsoft.Storage/storageAccounts",
+            "Microsoft.KeyVault/vaults",
+            "Microsoft.CognitiveServices/accounts",
+        )
+    )
+    assert {each["publicNetworkAccess"] for each in (storage, vault, speech)} == {access}
+    for each in (storage, vault):
+        assert each["networkAcls"] == {"defaultAction": default, "bypass": "AzureServices"}
+    assert deployment.scope.outputs()["network"] == network
+
+
+def test_event_grid_still_reaches_the_app_and_stores_dead_letters(private: Deployment) -> None:
+    assert private.one("Microsoft.Web/sites")["properties"]["publicNetworkAccess"] == "Enabled"
+    assert private.one("Microsoft.EventGrid/systemTopics")["identity"] == {"type": "SystemAssigned"}
+
+
+def test_whatever_the_app_uses_has_a_private_endpoint_with_its_zone(private: Deployment) -> None:
+    storage = "storageAccounts"
+    expected = {
+        "blob": ("blob", storage, "privatelink.blob.core.windows.net"),
+        "queue": ("queue", storage, "privatelink.queue.core.windows.net"),
+        "table": ("table", storage, "privatelink.table.core.windows.net"),
+        "vault": ("vault", "vaults", "privatelink.vaultcore.azure.net"),
+        "speech": ("account", "accounts", "privatelink.cognitiveservices.azure.com"),
+    }
+    assert endpoints(private) == expected
+    zones = {each["name"] for each in private.all("Microsoft.Network/privateDnsZones")}
+    links = {
+        each["name"].split("/")[0] for each in private.all("Microsoft.Network/privateDnsZones/virtualNetworkLinks")
+    }
+    assert zones == links == {zone for _, _, zone in expected.values()}
+
+
+def test_the_app_has_a_subnet_of_its_own_that_is_delegated_to_flex_consumption(private: Deployment) -> None:
+    app, other = private.one("Microsoft.Network/virtualNetworks")["properties"]["subnets"]
+    assert app["properties"]["addressPrefix"] == "10.90.0.0/26"
+    assert other["properties"]["addressPrefix"] == "10.90.0.64/26"
+    (delegation,) = app["properties"]["delegations"]
+    assert delegation["properties"] == {"serviceName": "Microsoft.App/environments"}
+    assert "delegations" not in other["properties"]
+    assert "_" not in app["name"]
+    subnet = private.one("Microsoft.Web/sites")["properties"]["virtualNetworkSubnetId"]
+    assert subnet.split("/")[-1] == app["name"]
+    for each in private.all("Microsoft.Network/privateEndpoints"):
+        assert each["properties"]["subnet"]["id"].split("/")[-1] == other["name"]
+
+
+def test_the_app_calls_the_custom_domain_of_speech(private: Deployment) -> None:
+    account = private.one("Microsoft.CognitiveServices/accounts")
+    assert account["properties"]["customSubDomainName"] == account["name"]
+    assert private.settings["AZURE_SPEECH_ENDPOINT"] == "reference(account).endpoint"
+    endpoint = Endpoint.of_address(f"https://{account['name']}.cognitiveservices.azure.com/")  # as Azure writes it
+    assert endpoint.recognition_url.startswith(f"https://{account['name']}.cognitiveservices.azure.com/stt/speech/")
+
+
+def test_an_existing_speech_resource_keeps_its_public_endpoint(main_template: Json) -> None:
+    existing = {"existingSpeechRegion": "uksouth", "existingSpeechKey": "their-key"}
+    deployment = Deployment(main_template, network="private", **existing)
+    assert set(endpoints(deployment)) == {"blob", "queue", "table", "vault"}
+    assert deployment.settings["AZURE_SPEECH_ENDPOINT"] == ""
+
+
+def test_a_chosen_endpoint_is_kept_in_a_private_network(main_template: Json) -> None:
+    chosen = {"AZURE_SPEECH_ENDPOINT": "https://gateway.example.com"}
+    assert chosen.items() <= Deployment(main_template, network="private", settings=chosen).settings.items()
+
+
+def test_tokens_are_refused_in_a_private_network(main_template: Json) -> None:
+    settings = {"AZURE_SPEECH_AUTH": "token"}
+    assert Deployment(main_template, settings=settings).settings["AZURE_SPEECH_AUTH"] == "token"
+    with pytest.raises(Refused, match="must be key"):
+        Deployment(main_template, network="private", settings=settings)
+
+
+def test_the_app_waits_for_the_private_network(main_template: Json) -> None:
+    resources = main_template["resources"]
+    assert "privateNetwork" in resources["app"]["dependsOn"]
+    assert {"storage", "speech"} <= set(resources["privateNetwork"]["dependsOn"])
+
+
+# --- All of it ---
+
+
+@pytest.mark.parametrize("network", ["public", "private"])
+@pytest.mark.parametrize("speech", [{}, {"existingSpeechRegion": "uksouth", "existingSpeechKey": "their-key"}])
+@pytest.mark.parametrize("topic", ["", "defenders"])
+@pytest.mark.parametrize("schedule", ["0 */15 * * * *", "off"])
+@pytest.mark.parametrize("amount", [0, 1])
+def test_every_combination_of_parameters_can_be_deployed(
+    main_template: Json, network: str, speech: dict[str, str], topic: str, schedule: str, amount: int
+) -> None:
+    deployment = Deployment(
+        main_template,
+        network=network,
+        existingSystemTopic=topic,
+        settings={"SWEEP_SCHEDULE": schedule},
+        alwaysReadyInstances=amount,
+        deleteAudioAfterDays=amount,
+        keepDeletedDays=amount,
+        logGigabytesPerDay=amount,
+        alertEmail="operator@example.com" * amount,
+        userObjectId="somebody" * amount,
+        vaultPurgeProtection=bool(amount),
+        speechSku=("F0", "S0")[amount],
+        **speech,
+    )
+    names = [(each["type"], each["name"], each.get("scope")) for each in deployment.resources]
+    assert len(names) == len(set(names))
+    assert all(isinstance(value, str) for value in deployment.scope.outputs().values())
+
+
+def test_every_resource_that_can_have_tags_has_the_tag(usual: Deployment, private: Deployment) -> None:
     without = "Microsoft.Web/sites/basicPublishingCredentialsPolicies"
-    for each in usual.resources:
+    for each in usual.resources + private.resources:
         if "location" in each and each["type"] != without:
             assert each["tags"] == {"application": "speech-transcription"}, each["type"]
