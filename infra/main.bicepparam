@@ -13,7 +13,11 @@ param settings = {
 // The maximum number of instances of each function. They share the Speech quota.
 param maximumInstances = 12
 
+// Without an address, alerts reach nobody.
 param alertEmail = ''
+
+// For a private network, see docs/deploy.md, Private networks, first:
+//   param network = 'private'
 
 // To use a Speech resource of your own, set its region here. Put its key into the environment, never into this file:
 //   EXISTING_SPEECH_KEY=… infra/deploy.sh …

@@ -82,7 +82,7 @@ var logAlerts LogAlert[] = [
     name: 'undelivered-events'
     severity: 2
     window: 'PT6H'
-    description: 'Event Grid cannot deliver the events of uploads. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query undelivered-events shows the reasons. If they name 401, run deploy.sh --events. Otherwise check that the app is running and can be reached.'
+    description: 'Event Grid cannot deliver the events of uploads. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query undelivered-events shows the reasons. Check that the app is running and can be reached.'
   }
   {
     name: 'audio-seconds'
@@ -133,11 +133,11 @@ var chosenQueries = union(queries, {
 var eventAlerts = [
   {
     metric: 'DeadLetteredCount'
-    description: 'Events of uploads could not be delivered; they are in the container dead-letters. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query delivery-failures shows what to fix.'
+    description: 'Events of uploads could not be delivered; they are in the container dead-letters. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query delivery-failures shows what to fix. If it is 401, run deploy.sh --events.'
   }
   {
     metric: 'DroppedEventCount'
-    description: 'Events of uploads could be neither delivered nor stored. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query delivery-failures shows what to fix.'
+    description: 'Events of uploads could be neither delivered nor stored. The sweep transcribes the uploads within half an hour, unless SWEEP_SCHEDULE is off. The query delivery-failures shows what to fix. If it is 401, run deploy.sh --events.'
   }
 ]
 

@@ -51,13 +51,18 @@ WAIVED = {
 }
 
 
+def template(main_template: Json, events_template: Json, folder: Path, **parameters: str) -> Path:
+    """Write the resources that these parameters deploy, and return the file."""
+    resources = [*Scope(main_template, parameters).deployed(), *Scope(events_template, EVENT_PARAMETERS).deployed()]
+    schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+    file = folder / "template.json"
+    file.write_text(json.dumps({"$schema": schema, "contentVersion": "1.0.0.0", "resources": resources}))
+    return file
+
+
 @pytest.fixture(scope="module")
 def report(main_template: Json, events_template: Json, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    resources = [*Scope(main_template, {}).deployed(), *Scope(events_template, EVENT_PARAMETERS).deployed()]
-    file = tmp_path_factory.mktemp("scan") / "template.json"
-    schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
-    file.write_text(json.dumps({"$schema": schema, "contentVersion": "1.0.0.0", "resources": resources}))
-    return scan(file)
+    return scan(template(main_template, events_template, tmp_path_factory.mktemp("scan")))
 
 
 def scan(file: Path) -> Json:
@@ -77,6 +82,13 @@ def failed(report: Json) -> set[tuple[str, str]]:
 
 def test_the_scanner_finds_only_what_is_waived_with_a_reason(report: Json) -> None:
     assert failed(report) == set(WAIVED)
+
+
+def test_a_private_network_needs_no_excuse_for_public_access(
+    main_template: Json, events_template: Json, tmp_path: Path
+) -> None:
+    private = scan(template(main_template, events_template, tmp_path, network="private"))
+    assert failed(private) == {check for check, reason in WAIVED.items() if reason != NO_NETWORK}
 
 
 def test_the_scanner_really_checked_the_resources(report: Json) -> None:
