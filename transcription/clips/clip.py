@@ -15,12 +15,14 @@ class Clip:
     speech: the stretches that may be speech and that an answer to this clip has to cover. Sound that two clips share is
     divided in the middle, because up to there each of them has whole words.
     overlap: samples at its start that the previous clip holds too; 0 unless the cut was in running speech.
+    channel: the recording's channel that it is from; 0 if the channels are mixed.
     """
 
     start: int
     pcm: bytes
     speech: tuple[Stretch, ...]
     overlap: int = 0
+    channel: int = 0
 
     @property
     def end(self) -> int:
@@ -33,7 +35,7 @@ class Clip:
     def between(self, start: int, end: int) -> "Clip":
         """Return the part of the clip between two samples of the recording."""
         pcm = self.pcm[(start - self.start) * SAMPLE_BYTES : (end - self.start) * SAMPLE_BYTES]
-        return Clip(start, pcm, clipped(self.speech, start, end))
+        return Clip(start, pcm, clipped(self.speech, start, end), channel=self.channel)
 
 
 def clipped(stretches: Iterable[Stretch], start: int, end: int) -> tuple[Stretch, ...]:

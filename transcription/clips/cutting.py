@@ -7,6 +7,7 @@ sound, so that each word is whole in one of them. `transcript.joining` then keep
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -88,16 +89,20 @@ CUTTING_DEFAULTS = CuttingOptions()
 
 
 def cut(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> Iterator[Clip]:
-    """Yield clips in order, each as soon as its end is decided: about 20 s of audio later.
+    """Yield clips in order, each as soon as its end is decided: about 20 s of audio later. See `cut_in_steps`."""
+    return chain.from_iterable(cut_in_steps(blocks, options))
 
-    `blocks` is 16 kHz mono s16le, in blocks of any size. No clip has long silence. Holds a clip and half a minute of
-    audio.
+
+def cut_in_steps(blocks: Iterable[bytes], options: CuttingOptions = CUTTING_DEFAULTS) -> Iterator[list[Clip]]:
+    """Yield the clips that each ten seconds of audio decide, often none. No clip has long silence.
+
+    `blocks` is 16 kHz mono s16le, in blocks of any size. Holds a clip and half a minute of audio.
     """
     pending = _PendingAudio(options)
     for activity in detect_activity(blocks, options.vad):
         pending.extend(activity)
-        yield from pending.clips(more=True)
-    yield from pending.clips(more=False)
+        yield list(pending.clips(more=True))
+    yield list(pending.clips(more=False))
 
 
 @dataclass(frozen=True)
