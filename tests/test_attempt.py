@@ -377,3 +377,11 @@ def test_a_message_that_names_no_upload_is_dropped(app: App) -> None:
     app.job().again(b"not json")
     app.job().again(b'{"name": "gone.wav"}')
     assert app.documents() == []
+
+
+def test_the_words_from_before_the_key_was_refused_are_kept_of_a_recording_that_is_still_being_read(app: App) -> None:
+    app.upload("a.wav", wav((murmur(1.0) + PAUSE) * 100))  # more clips than are read ahead
+    app.endpoint.faults.extend([*[Fault.none()] * 10, *[Fault.status(401)] * 1000])
+    app.run("a.wav", **ONE)
+    partial = app.document("a.wav")
+    assert (partial["status"], partial["error"]["code"], len(partial["phrases"])) == ("Partial", "Configuration", 10)

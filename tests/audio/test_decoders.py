@@ -109,7 +109,7 @@ def test_a_decoder_that_goes_wrong_ends_its_own_recording(
     way: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_CPU_SECONDS", 0.5)
-    monkeypatch.setattr(module, "SILENCE_SECONDS", 3.0)
+    monkeypatch.setattr(module, "SILENCE_SECONDS", 3.0 if way == "sleep" else 60.0)
     with closing(broken_decoders(way)) as broken, watched() as watching:
         neighbour = open_recording(io.BytesIO(CONTENT), len(CONTENT), watching.decoders, lambda: None)
         with pytest.raises(GaveUp) as gave_up:

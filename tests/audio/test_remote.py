@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.recordings import SPEECH, encode_as, opened
+from transcription.audio import decoders as module
 from transcription.audio import messages
 from transcription.audio.decoders import Decoder, Decoders, GaveUp
 from transcription.audio.recording import open_recording
@@ -65,7 +66,8 @@ class Puppet(Decoder):
 
     def __init__(self, says: Sequence[tuple[bytes, bytes]]) -> None:
         lines = ";".join(f"c.send_bytes({kind + content!r})" for kind, content in says)
-        super().__init__(f"from multiprocessing.connection import Connection; c = Connection(0); {lines}; input()")
+        start = "import time; from multiprocessing.connection import Connection; c = Connection(0)"
+        super().__init__(f"{start}; {lines}; time.sleep(60)")
 
 
 READY = (messages.READY, b"")
@@ -82,16 +84,19 @@ FORMAT = (messages.FORMAT, json.dumps({"format": "wav / x", "duration": None}).e
         (messages.END, b"\xff"),
         (messages.END, b'{"damage": null, "gaps": [[1]]}'),
         (messages.END, b'{"damage": null, "gaps": 7}'),
+        (messages.END, b'{"damage": null, "gaps": [[-5, 1]]}'),
+        (messages.END, b'{"damage": null, "gaps": [[0, NaN]]}'),
+        (messages.FORMAT, b'{"format": "x", "duration": 1' + b"0" * 400 + b"}"),
         (b"?", b""),
     ],
 )
 def test_a_decoder_that_makes_no_sense_is_not_believed(nonsense: tuple[bytes, bytes]) -> None:
-    with pytest.raises(GaveUp, match="does not make sense"):
+    with pytest.raises(GaveUp, match="makes no sense"):
         decode_with_puppet([READY, FORMAT, nonsense])
 
 
 def test_a_decoder_that_sends_samples_of_no_format_is_not_believed() -> None:
-    with pytest.raises(GaveUp, match="does not make sense"):
+    with pytest.raises(GaveUp, match="makes no sense"):
         decode_with_puppet([READY, (messages.SAMPLES, bytes(100)), FORMAT])
 
 
@@ -102,12 +107,27 @@ def decode_with_puppet(says: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
 
 
 def test_a_decoder_that_asks_for_more_than_the_file_has_gets_nothing() -> None:
-    beyond = (messages.NEED, struct.pack("<QQ", 1 << 40, 1 << 40))
+    beyond = (messages.NEED, struct.pack("<QQ", (1 << 64) - 1, 1 << 40))
     end = (messages.END, b'{"damage": null, "gaps": []}')
     assert decode_with_puppet([READY, FORMAT, beyond, end]) == []
 
 
-def test_a_decoder_that_asks_and_does_not_read_is_ended() -> None:
+def test_a_decoder_that_asks_and_does_not_read_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MESSAGE_SECONDS", 1)
     more = (messages.NEED, struct.pack("<QQ", 0, 1 << 40))
-    with pytest.raises(GaveUp, match="reads nothing"):
+    with pytest.raises(GaveUp, match="does not read"):
         decode_with_puppet([READY, FORMAT, *[more] * 50])
+
+
+def test_a_decoder_that_stops_in_the_middle_of_a_message_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MESSAGE_SECONDS", 1)
+    half = "import os, time; from multiprocessing.connection import Connection; c = Connection(0)"
+    program = f"{half}; c.send_bytes(b'Y'); os.write(0, bytes([0, 0])); time.sleep(60)"
+    content = encode_as("wav stereo")
+    with closing(Decoders(lambda: Decoder(program))) as decoders, pytest.raises(GaveUp, match="middle of an answer"):
+        open_recording(io.BytesIO(content), len(content), decoders, lambda: None)
+
+
+def test_a_format_that_is_no_text_is_not_believed() -> None:
+    with pytest.raises(GaveUp, match="makes no sense"):
+        decode_with_puppet([READY, (messages.FORMAT, b'{"format": "\\ud800", "duration": null}')])

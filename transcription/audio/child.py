@@ -63,13 +63,15 @@ def _limit_itself() -> None:
     """Give up the right to open files and sockets, to write a core dump, and to take much more memory than now.
 
     The limit is on the data that is the process's own. Its address space holds the libraries too, most of them unused.
-    Files that are open stay open. With a limit of none, closing them does not make room for others.
+    Files that are open stay open. With a limit of 0, closing one does not allow opening another.
     """
     status = Path("/proc/self/status")
     if status.exists():  # on Linux; elsewhere there is no such limit
         (size,) = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmData")]
         most = (int(size) << 10) + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    with suppress(OSError):  # if the system lacks memory, a decoder is ended and not the app
+        Path("/proc/self/oom_score_adj").write_text("1000")
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))

@@ -139,6 +139,8 @@ def _open_decoder(stream: AudioStream) -> None:
     context.thread_count = 1  # unlike video, audio gains nothing from more
     try:
         context.open(strict=False)
+    except MemoryError:
+        raise
     except (FFmpegError, ValueError) as error:
         raise UnsupportedAudio(f"The recording is damaged: its header is not valid. {HINT}") from error
 

@@ -6,8 +6,9 @@ would hand on the environment with its keys, and import the program that it find
 
 import json
 import os
-import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 
 from transcription.audio import messages
 from transcription.audio.process_usage import ProcessUsage
@@ -23,10 +25,11 @@ from transcription.errors import Misconfigured, TranscriptionError, UnsupportedA
 FIRST_CPU_SECONDS = 3.0  # of a recording
 CPU_SECONDS_PER_SECOND = 0.08  # more for each second of decoded audio; five times what the slowest real format needs
 SILENCE_SECONDS = 120.0  # without a message; on a busy machine a decoder may get a small share of the processor
+MESSAGE_SECONDS = 10  # from the first byte of a message to the last
 EXIT_SECONDS = 1.0  # from the end of a connection to that of its process
 TICK_SECONDS = 0.25  # between two looks at a silent decoder
 MOST_SPARE = 2  # decoders that wait for a recording
-MOST_SPARE_BYTES = 96 << 20  # of memory; a decoder that holds more after a recording is not used again
+MOST_SPARE_BYTES = 48 << 20  # of memory; a decoder that holds more has less left for the next recording
 
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH")  # Python may need the second one to start
 PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from transcription.audio import child; child.main()"
@@ -61,6 +64,7 @@ class Decoder:
             raise Misconfigured(f"No decoder can be started: {error}") from error
         finally:
             theirs.close()
+        _limit_waits(self._connection)
         self._usage = ProcessUsage(self._process.pid)
         self._ready = False
 
@@ -107,11 +111,10 @@ class Decoder:
 
     def give(self, content: bytes) -> None:
         """Send it the part of the file that it needs. Raises GaveUp if it does not take it."""
-        _, writable, _ = select.select([], [self._connection], [], 0)
-        if not writable:
-            raise GaveUp("it asks for more and more, and reads nothing")
         try:
             messages.send(self._connection, messages.CONTENT, content)
+        except BlockingIOError:
+            raise GaveUp("it does not read what it asked for") from None
         except OSError:
             raise self._end_error() from None
 
@@ -129,7 +132,10 @@ class Decoder:
             if time.monotonic() > ends:
                 raise TimeoutError("it does not answer")
         check()
-        return messages.receive(self._connection)
+        try:
+            return messages.receive(self._connection)
+        except BlockingIOError:
+            raise TimeoutError("it stopped in the middle of an answer") from None
 
     def _end_error(self) -> TranscriptionError:
         """Return the error that says why it has ended."""
@@ -148,7 +154,19 @@ class Decoder:
         status = self._exit_status()
         if status == messages.OUT_OF_MEMORY:
             return "the file takes more memory than a recording should"
-        return f"it crashed ({signal.Signals(-status).name})" if status < 0 else f"it ended with status {status}"
+        return f"it crashed ({_signal_name(-status)})" if status < 0 else f"it ended with status {status}"
+
+
+def _limit_waits(connection: Connection) -> None:
+    """Let no message take long, to send or to receive. Without a limit, half a message would block for ever."""
+    seconds = struct.pack("@ll", MESSAGE_SECONDS, 0)
+    with socket.socket(fileno=os.dup(connection.fileno())) as shared:  # its options are those of the connection
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, seconds)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, seconds)
+
+
+def _signal_name(number: int) -> str:
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 class Decoders:

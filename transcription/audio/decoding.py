@@ -96,6 +96,8 @@ class DecodedRecording:
                 yield from silence(self._timeline.samples_until(pause))
                 converter = converter or Converter(frame)
                 yield from converter.convert(frame)
+            except MemoryError:  # one of FFmpegError, too
+                raise
             except (FFmpegError, ValueError):  # libav cannot convert what it decoded
                 self._damage.lose(self._timeline.position, seconds)
             else:
@@ -117,7 +119,7 @@ class DecodedRecording:
                 continue
             try:
                 frames = self._stream.codec_context.decode(packet)
-            except MemoryError:  # one of FFmpegError, too
+            except MemoryError:
                 raise
             except (FFmpegError, ValueError):
                 self._damage.lose(position, _packet_seconds(packet))
@@ -139,6 +141,8 @@ class DecodedRecording:
                     else:  # it would end decoding, but a file may have one in the middle
                         flush = packet
                 break
+            except MemoryError:
+                raise
             except FFmpegError:
                 self._damage.lose(self._timeline.position, 0.0)
             except IndexError:  # PyAV before 19, after the last packet, if streams were added while reading

@@ -17,9 +17,10 @@ The decoder sends:
 """
 
 import json
+import math
 import struct
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # plain WAV needs none of it
     from multiprocessing.connection import Connection
@@ -44,7 +45,7 @@ class Format:
     @classmethod
     def parse(cls, content: bytes) -> "Format":
         fields = json.loads(content)
-        return cls(str(fields["format"]), None if fields["duration"] is None else float(fields["duration"]))
+        return cls(_text(fields["format"]), None if fields["duration"] is None else _seconds(fields["duration"]))
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,19 @@ class End:
     @classmethod
     def parse(cls, content: bytes) -> "End":
         fields = json.loads(content)
-        gaps = tuple((float(start), float(duration)) for start, duration in fields["gaps"])
-        return cls(None if fields["damage"] is None else str(fields["damage"]), gaps)
+        gaps = tuple((_seconds(start), _seconds(duration)) for start, duration in fields["gaps"])
+        return cls(None if fields["damage"] is None else _text(fields["damage"]), gaps)
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{seconds} is no time")
+    return seconds
+
+
+def _text(value: Any) -> str:
+    return str(value).encode().decode()  # a lone surrogate is no text: ValueError
 
 
 def send(connection: "Connection", kind: bytes, content: bytes = b"") -> None:

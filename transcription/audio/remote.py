@@ -11,7 +11,7 @@ from transcription.audio.messages import End, Format
 from transcription.audio.pcm import BYTES_PER_SECOND
 from transcription.errors import UnsupportedAudio
 
-NONSENSE = "it does not make sense"
+NONSENSE = "its output makes no sense"
 
 Parsed = TypeVar("Parsed")
 
@@ -94,6 +94,8 @@ class RemoteRecording:
 
     def _read(self, position: int, length: int) -> bytes:
         self._check()
+        if position >= self._size:
+            return b""
         self._file.seek(position)
         return self._file.read(length)
 
@@ -102,5 +104,5 @@ def _parsed(parse: Callable[[bytes], Parsed], content: bytes) -> Parsed:
     """Return what the decoder says. It is not trusted: it may run what a file has brought in."""
     try:
         return parse(content)
-    except (LookupError, RecursionError, TypeError, ValueError, struct.error):
+    except (LookupError, OverflowError, RecursionError, TypeError, ValueError, struct.error):
         raise GaveUp(NONSENSE) from None

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from transcription.clock import Budget
-from transcription.errors import Refused, Retryable
+from transcription.errors import Exhausted, Misconfigured, Refused, Retryable
 
 FIRST_CLIPS = 2  # of a recording; most short recordings have no more
 
@@ -43,11 +43,11 @@ class Requester:
             self.stop(self.budget.exhausted(self._last_failure, error.retry_after or 0.0))
 
     def check(self) -> None:
-        """Raise the error that ended the sending, if any. Called while the recording is read."""
-        if self._stopped_by is None and self.budget.left() <= 0:
-            self.stop(self.budget.exhausted("The upload was still being read."))
-        if self._stopped_by:
-            raise self._stopped_by
+        """Raise the error that ended the sending, unless what is missing ends as gaps. Called while it is read."""
+        error = self.stopped_by
+        ends_as_gaps = isinstance(error, Misconfigured) or (self.last_try and isinstance(error, Exhausted))
+        if error and not ends_as_gaps:
+            raise error
 
     @property
     def place(self) -> tuple[datetime, str]:
