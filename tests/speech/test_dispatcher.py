@@ -262,13 +262,17 @@ def test_room_goes_to_the_oldest_upload(clock: FakeClock) -> None:
     dispatcher, budget = Dispatcher(1, clock), Budget(clock, 600, "a")
     new, old = Requester(LONG_AGO + timedelta(1), budget), Requester(LONG_AGO, budget)
     step = threading.Semaphore(0)
-    held = [Clip(requester, lambda: not step.acquire(timeout=30)) for requester in [old, *[new] * (MAX_HELD - 1)]]
+
+    def take_a_step() -> bool:
+        return not step.acquire(timeout=30)
+
+    held = [Clip(requester, take_a_step) for requester in [old, *[new] * (MAX_HELD - 1)]]
     for clip in held:
         dispatcher.submit(clip)
     got_room: list[Requester] = []
 
     def apply(requester: Requester) -> None:
-        dispatcher.submit(Clip(requester, in_turn()))
+        dispatcher.submit(Clip(requester, take_a_step))  # frees no room by itself
         got_room.append(requester)
 
     with ThreadPoolExecutor(2) as pool:
@@ -280,8 +284,7 @@ def test_room_goes_to_the_oldest_upload(clock: FakeClock) -> None:
         step.release()
         second.result(10)
         assert got_room == [old]
-        for _ in held:
-            step.release()
+        step.release(len(held) + 1)
         first.result(10)
     for clip in held:
         clip.done.result(10)
