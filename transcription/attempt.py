@@ -237,9 +237,9 @@ class Attempt:
         """
         if self._usage.answers:
             self._secure_progress()
-        outlasts = error.wait >= self._budget.seconds  # then the service refused at once, and said until when
         fails_by_itself = self._requester.failed and not self._usage.new_answers
-        if outlasts or (answered and not fails_by_itself):
+        told_to_wait = not self._budget.covers(error.wait)  # then the service refused at once, and said until when
+        if told_to_wait or (answered and not fails_by_itself):
             if self._resumed:
                 self._progress.set_attempts(0)  # it had no turn, or not enough time: that is no failure
             self._progress.release()  # before another worker gets the message

@@ -59,6 +59,10 @@ class Budget:
         """Return the seconds left. They are 0 or negative once the time is up."""
         return self._ends - self.clock.monotonic()
 
+    def covers(self, wait: float) -> bool:
+        """Tell whether a whole budget of this size lasts longer than the wait that the service asked for."""
+        return wait < self.seconds
+
     def exhausted(self, reason: str, wait: float = 0.0) -> Exhausted:
         """Return an error that says why the work ends. It can go on after `wait` seconds. `reason` is a sentence."""
         if self.left() > 0:

@@ -357,6 +357,20 @@ MUTANTS = (
         "if True:",
     ),
     Mutant(
+        "swept",
+        "a document of older content finishes an upload",
+        "transcription/storage/backlog.py",
+        'DELETE FROM uploads WHERE output = ? AND etag = ?", key',
+        'DELETE FROM uploads WHERE output = ?", key[:1]',
+    ),
+    Mutant(
+        "swept",
+        "a recording that is told to wait for hours fails",
+        "transcription/clock.py",
+        "return wait < self.seconds",
+        "return True",
+    ),
+    Mutant(
         "listing",
         "a listing has small pages",
         "transcription/storage/listing.py",

@@ -1,6 +1,7 @@
 """Loses events, workers, messages and settings: the next sweep that is due brings each document, without any hand."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -16,10 +17,11 @@ from transcription.storage.names import output_name
 from transcription.storage.queues import AgainMessage
 
 BAR = "healed by the sweep"
-CHECKS = 6  # sweeps, each of which must queue exactly what is due
+CHECKS = 8  # the documents before the sweeps; what each of six sweeps queues; and the wait of two hours
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 RETRY_AFTER = "590"  # seconds; a handful of such answers uses up the time of a recording
 MOST_TRIES = 60
+LONG_WAIT = 7200.0  # seconds; more than any recording's time
 OTHER_KEY = SPEECH_KEY[::-1]
 
 # The causes. EARLY ones leave no document, so a sweep is due ten minutes after the upload. LATE ones leave one that may
@@ -30,14 +32,18 @@ TWICE_POISON = "poison of the poison"
 EXHAUSTED = "exhausted"
 KEY = "wrong key put right"
 ARCHIVED = "archived and rehydrated"
+APPENDED = "append blob filled after its event"
 OLD = "dead-lettered event"
-EARLY, LATE = (LOST, TWICE_POISON), (POISON, EXHAUSTED, KEY, ARCHIVED)
+EARLY, LATE = (LOST, TWICE_POISON, APPENDED), (POISON, EXHAUSTED, KEY, ARCHIVED)
+
+# No sweep is needed for this one: the queue brings it back.
+TOLD = "told to wait for two hours"
 
 
 def run(harness: Harness) -> Result:
     contents, recognizer = make_contents(4, 5.0)
     count = harness.number(25, 2)
-    kinds = (*EARLY, *LATE, OLD)
+    kinds = (*EARLY, *LATE, TOLD, OLD)
     tally = Tally(BAR, len(kinds) * count + CHECKS)
     clock = SteppedClock()
     with harness.app(recognizer, clock) as app, storage_proxy(app.service.url.rstrip("/")) as proxy:
@@ -79,16 +85,22 @@ class _Healing:
         for name in self._names(ARCHIVED):
             blob = self._app.audio.get_blob_client(name)
             blob.set_standard_blob_tier("Archive")
-            self._event(name)
+            with suppress(StorageFailed):  # then the document is missing
+                self._event(name)
             blob.set_standard_blob_tier("Hot")
-        unfinished = {output_name(name) for kind in LATE for name in self._names(kind)}
-        assert set(self._app.documents()) == unfinished, "the causes did not have their effects"
+        for name in self._names(APPENDED):
+            blob = self._app.audio.get_blob_client(name)
+            blob.create_append_blob()
+            self._event(name)
+            blob.append_block(self.uploads[name].wav)
         problems = [
+            self._documents_problem(),
             self._sweep(9 * MINUTE),
             self._sweep(11 * MINUTE, *EARLY),
             self._sweep(14 * MINUTE),
             self._sweep(16 * MINUTE, *LATE),
         ]
+        problems.append(self._wait_as_told())
         self._upload(OLD)
         return [*problems, self._sweep(DAY + HOUR, OLD), self._sweep(2 * DAY)]
 
@@ -110,6 +122,31 @@ class _Healing:
         for name in queued:
             self._job.again(AgainMessage(name).encode().encode())
         return None if queued == expected else f"after {seconds:.0f} s: {queued} are queued instead of {expected}"
+
+    def _documents_problem(self) -> str | None:
+        documents = set(self._app.documents())
+        unfinished = {output_name(name) for kind in (*LATE, APPENDED) for name in self._names(kind)}
+        wrong = sorted(documents ^ unfinished)
+        return f"before the sweeps, these documents are missing, or too many: {wrong}" if wrong else None
+
+    def _wait_as_told(self) -> str | None:
+        """Let the service ask for two hours, and do what the queue delivers just before and after that time."""
+        self._upload(TOLD)
+        for name in self._names(TOLD):
+            refusal = Fault.status(429, headers={"Retry-After": f"{LONG_WAIT:.0f}"})
+            self._app.endpoint.faults.extend([refusal] * MOST_TRIES)
+            self._app.job().run(self._app.audio.container_name, name)  # in a process that has not been refused yet
+            self._app.endpoint.faults.clear()
+        given_up = set(self._app.documents()) & {output_name(name) for name in self._names(TOLD)}
+        self._clock.sleep(LONG_WAIT - MINUTE)
+        early = [message.name for message in self._host.queue.take_due()]
+        self._clock.sleep(2 * MINUTE)
+        came = sorted(message.name for message in self._host.queue.take_due())
+        for name in came:
+            self._job.again(AgainMessage(name).encode().encode())
+        if given_up or early or came != sorted(self._names(TOLD)):
+            return f"{TOLD}: {sorted(given_up)} were given up, {early} came early, {came} in time"
+        return None
 
     def _names(self, kind: str) -> list[str]:
         return [f"{kind} {number}.wav" for number in range(self._count)]

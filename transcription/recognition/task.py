@@ -92,7 +92,7 @@ class ClipTask:
     def _fails_for_good(self, wait: float) -> bool:
         """Tell whether this is the recording's last try, and its requests failed instead of having to wait."""
         requester = self.requester
-        told_to_wait = wait >= requester.budget.seconds
+        told_to_wait = not requester.budget.covers(wait)
         return requester.last_try and requester.failed and not (told_to_wait or self._sending.usage.new_answers)
 
     def _note_try(self, connection_id: str) -> None:
