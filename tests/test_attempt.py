@@ -385,3 +385,13 @@ def test_the_words_from_before_the_key_was_refused_are_kept_of_a_recording_that_
     app.run("a.wav", **ONE)
     partial = app.document("a.wav")
     assert (partial["status"], partial["error"]["code"], len(partial["phrases"])) == ("Partial", "Configuration", 10)
+
+
+def test_the_last_try_of_a_recording_that_is_still_being_read_keeps_its_words(app: App) -> None:
+    app.upload("a.wav", wav((murmur(1.0) + PAUSE) * 100))  # more clips than are read ahead
+    app.endpoint.faults.extend([*[Fault.none()] * 10, *[Fault.status(500)] * 10_000])
+    app.run("a.wav", MAX_PROCESSING_MINUTES="1", **ONE)
+    for _ in range(MAX_ATTEMPTS):
+        app.job(MAX_PROCESSING_MINUTES="1", **ONE).again(b'{"name": "a.wav"}')
+    document = app.document("a.wav")
+    assert (document["status"], len(document["phrases"])) == ("Partial", 10)

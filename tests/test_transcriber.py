@@ -4,6 +4,7 @@ import io
 import logging
 import struct
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from transcription.storage.uploads import LONG_AGO
 from transcription.transcriber import Transcriber
 from transcription.transcript.model import Usage
 
+OPTIONS = RecognitionOptions("en-US", "masked")
 STARTS = [2.0, 9.0, 16.0, 23.0]  # seconds; where the speech of FOUR_CLIPS begins
 
 
@@ -152,13 +154,32 @@ def test_a_recording_that_fails_does_not_wait_for_its_retries(endpoint: SpeechEn
     with pytest.raises(TooLong):
         transcriber.transcribe(
             Pcm((SPEECH + PAUSE) * 9),
-            RecognitionOptions("en-US", "masked"),
+            OPTIONS,
             Usage(),
             Requester(LONG_AGO, Budget(clock, 600, "a.wav")),
             Memory(),
             lambda: None,
         )
     assert clock.monotonic() - started < 20
+
+
+def test_the_time_limit_ends_the_reading_of_a_slow_file(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    class Slow(Pcm):
+        blocks_read = 0
+
+        def blocks(self) -> Iterator[bytes]:
+            for block in super().blocks():
+                self.blocks_read += 1
+                clock.sleep(1.0)
+                yield block
+
+    recording = Slow(bytes(600 * BYTES_PER_SECOND))
+    settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=endpoint.url))
+    transcriber = Transcriber(settings, SpeechClient(settings.speech, clock), DECODERS)
+    requester = Requester(LONG_AGO, Budget(clock, 5, "a.wav"))
+    with pytest.raises(Exhausted):
+        transcriber.transcribe(recording, OPTIONS, Usage(), requester, Memory(), lambda: None)
+    assert recording.blocks_read == 5
 
 
 @pytest.mark.parametrize("kind", ["simple", "detailed"])
@@ -183,12 +204,12 @@ def test_gaps_of_clips_that_share_sound_do_not_overlap(service: Service) -> None
 
 def test_nothing_is_sent_before_a_recording_with_three_clips_is_announced(service: Service) -> None:
     sent: list[int] = []
-    options, requester = RecognitionOptions("en-US", "masked"), Requester(LONG_AGO, Budget(service.clock, 600, "a.wav"))
+    requester = Requester(LONG_AGO, Budget(service.clock, 600, "a.wav"))
     settings = Settings.read(app_settings(AZURE_SPEECH_ENDPOINT=service.endpoint.url))
     transcriber = Transcriber(settings, SpeechClient(settings.speech, service.clock), DECODERS)
     for clips in (2, 3, 4):
         recording = Pcm((SPEECH + PAUSE) * clips)
         before = len(service.sent_seconds)
         announce = lambda before=before: sent.append(len(service.sent_seconds) - before)  # noqa: E731
-        transcriber.transcribe(recording, options, Usage(), requester, Memory(), announce)
+        transcriber.transcribe(recording, OPTIONS, Usage(), requester, Memory(), announce)
     assert sent == [0, 0]

@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 from tests.soak.harness import SHORT, Content, Harness, SoakApp, make_contents
 from tests.soak.neighbour import MORE_SECONDS, PAUSE_SECONDS, SLOWER
@@ -19,7 +20,7 @@ from tests.support.recordings import decode, encode_as
 from transcription import job
 from transcription.job import Job
 
-BAR = "harm beside ordinary recordings"
+BAR = "harm next to ordinary recordings"
 BROKEN = ("abort", "loop", "allocate 4 GB")
 ATTACKS: Mapping[str, Callable[[], bytes]] = {**MANY_PACKETS, **UNUSUAL_PAIRS}
 AT_ONCE = 4
@@ -35,11 +36,11 @@ def run(harness: Harness) -> Result:
         ordinary.transcribe(usual)  # starts the decoders
         alone = statistics.median(ordinary.transcribe(usual) for _ in range(RUNS_ALONE))
         stop = threading.Event()
-        beside = [0.0]
+        together = [0.0]
 
         def transcribe_others() -> None:
             while not stop.wait(PAUSE_SECONDS):
-                beside.append(ordinary.transcribe(usual))
+                together.append(ordinary.transcribe(usual))
 
         thread = threading.Thread(target=transcribe_others)
         thread.start()
@@ -47,12 +48,12 @@ def run(harness: Harness) -> Result:
         stop.set()
         thread.join()
         problem = ordinary.problem
-        if max(beside) > SLOWER * alone + MORE_SECONDS:
-            problem = problem or f"a recording took {max(beside):.2f} s instead of {alone:.2f} s"
+        if max(together) > SLOWER * alone + MORE_SECONDS:
+            problem = problem or f"a recording took {max(together):.2f} s instead of {alone:.2f} s"
         tally.count(problem)
     return tally.result(
-        f"{len(attacks)} harmful uploads, {AT_ONCE} at once, beside {len(beside) - 1} ordinary ones, which took up to"
-        f" {max(beside):.2f} s, and {alone:.2f} s alone"
+        f"{len(attacks)} harmful uploads, {AT_ONCE} at once, next to {len(together) - 1} ordinary ones, which took"
+        f" up to {max(together):.2f} s, and {alone:.2f} s alone"
     )
 
 
@@ -82,8 +83,9 @@ def _attack(app: SoakApp, usual: Job, number: int, attack: str) -> str | None:
     name = f"{number}.webm"
     if attack in BROKEN:
         app.upload(name, encode_as("webm with opus"))
-        broken = job.build(app.environ, app.clock, app.queue, broken_decoders(attack))
-        app.deliver(lambda: broken, name)
+        with closing(broken_decoders(attack)) as decoders:
+            broken = job.build(app.environ, app.clock, app.queue, decoders)
+            app.deliver(lambda: broken, name)
     else:
         app.upload(name, ATTACKS[attack]())
         app.deliver(lambda: usual, name)

@@ -243,7 +243,7 @@ MUTANTS = (
     ),
     Mutant(
         "harm",
-        "a file that a decoder gave up counts as a wrong setting",
+        "a file on which a decoder gave up counts as a wrong setting",
         "transcription/audio/decoders.py",
         "class GaveUp(UnsupportedAudio):",
         "class GaveUp(Misconfigured):",

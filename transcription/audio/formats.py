@@ -2,6 +2,10 @@
 
 FFmpeg knows many more. Some open other files or addresses, some hardly anyone tests, and in a container that nobody
 uses for it, even a simple codec can be told to make hours of sound of one packet.
+
+Other fields of a header, such as the block size or the samples per packet, are not checked. The limits of the decoder
+process bound what they can do (`child.py`, `decoders.py`). Its CPU time also bounds pairs of the values below: it does
+not suffice for 16 channels at 384 kHz.
 """
 
 MIN_RATE = 4_000  # Hz; old voice recorders

@@ -1,4 +1,4 @@
-"""Measures the CPU time and the memory of another process, which Linux tells in /proc. Elsewhere both are 0."""
+"""Measures the CPU time and the memory of another process, which Linux reports in /proc. Elsewhere both are 0."""
 
 import os
 from pathlib import Path

@@ -67,7 +67,7 @@ class SourceFile:
         return self._read_at(0, 16)
 
     def begin_packet(self) -> None:
-        """Allow the next packet as many bytes as each."""
+        """Reset the byte count for the next packet."""
         self._step_bytes = 0
 
     def _allows(self, size: int) -> bool:

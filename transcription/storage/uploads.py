@@ -74,11 +74,11 @@ class Uploads:
 
     def _listed(self, name: str) -> UploadProperties:
         """Return the properties as a listing has them, which needs no key of the uploader."""
-        for blob in self._container.list_blobs(name_starts_with=name, include=["metadata"], results_per_page=1):
-            if blob.name == name:
-                return UploadProperties.of(blob)
-            break  # a listing is in order, and the name itself comes first
-        raise UploadGone(f"{name!r} was deleted")
+        blobs = self._container.list_blobs(name_starts_with=name, include=["metadata"], results_per_page=1)
+        first = next(iter(blobs), None)  # a listing is in order, and the name itself comes first
+        if first is None or first.name != name:
+            raise UploadGone(f"{name!r} was deleted")
+        return UploadProperties.of(first)
 
     def read(self, upload: UploadProperties, offset: int, length: int) -> bytes:
         """Return `length` bytes from `offset` of exactly this content.
