@@ -2,7 +2,8 @@
 
 from transcription import locales
 from transcription.errors import EmptyUpload, InvalidOption, TooLarge, UnknownLanguage
-from transcription.settings.app import MEGABYTE, PROFANITY, Limits, SpeechSettings
+from transcription.settings.app import MEGABYTE, Limits
+from transcription.settings.speech import PROFANITY, SpeechSettings
 from transcription.speech import pronunciation
 from transcription.speech.client import RecognitionOptions
 from transcription.storage.uploads import UploadProperties

@@ -13,12 +13,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from transcription import locales
 from transcription.errors import Misconfigured
-from transcription.settings.confidential import account_url, connection_string, extra_query, queue_url, speech_key
-from transcription.settings.endpoint import Endpoint
+from transcription.settings.confidential import account_url, connection_string, queue_url
 from transcription.settings.reader import SettingsReader
 from transcription.settings.schedule import parse_schedule
+from transcription.settings.speech import SpeechSettings, read_speech
 
 MEGABYTE = 1 << 20  # bytes
 FUNCTION_TIMEOUT_MINUTES = 60  # as in host.json; the host then ends the process and all work in it
@@ -28,7 +27,6 @@ TRANSCRIPT_CONTAINER = "transcripts"
 WORK_CONTAINER = "transcription-work"
 SWEEP_SCHEDULE = "0 */15 * * * *"  # NCRONTAB: every 15 minutes
 EVENT_GRID, CONTAINER_SCAN = "EventGrid", "LogsAndContainerScan"
-PROFANITY = ("masked", "removed", "raw")
 DOCUMENT_FORMATS = ("json", "vtt", "srt", "txt")
 
 _CONTAINER_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
@@ -86,23 +84,6 @@ class StorageSettings:
 
 
 @dataclass(frozen=True)
-class SpeechSettings:
-    """The Speech endpoint, how to authenticate to it, and the default options of requests."""
-
-    endpoint: Endpoint
-    key: str = field(repr=False)
-    auth: str
-    model_id: str | None = field(repr=False)
-    extra_query: tuple[tuple[str, str], ...] = field(repr=False)
-    language: str
-    profanity: str
-    detailed: bool
-    audio_format: str
-    word_times: bool
-    max_concurrent_requests: int
-
-
-@dataclass(frozen=True)
 class Limits:
     audio_seconds: float
     upload_bytes: int
@@ -143,7 +124,7 @@ class Settings:
         reader = SettingsReader(environ)
         settings = cls(
             _read_storage(reader),
-            _read_speech(reader),
+            read_speech(reader),
             Limits(
                 audio_seconds=60 * reader.number("MAX_AUDIO_MINUTES", 120, 24 * 60),
                 upload_bytes=int(MEGABYTE * reader.number("MAX_AUDIO_MEGABYTES", 512, 1_000_000)),
@@ -206,43 +187,7 @@ def _schedule_fault(environ: Mapping[str, str]) -> str | None:
     return None
 
 
-def _read_speech(reader: SettingsReader) -> SpeechSettings:
-    if reader.text("AZURE_SPEECH_KEY") is None:
-        reader.wrong("AZURE_SPEECH_KEY", "key 1 or key 2 of the Speech resource")
-    return SpeechSettings(
-        endpoint=_read_endpoint(reader),
-        key=reader.confidential("AZURE_SPEECH_KEY", speech_key, ""),
-        auth=reader.choice("AZURE_SPEECH_AUTH", "key", ("key", "token")),
-        model_id=reader.text("AZURE_SPEECH_ENDPOINT_ID"),
-        extra_query=reader.confidential("AZURE_SPEECH_QUERY", extra_query, ()),
-        language=reader.parsed("SPEECH_LANGUAGE", _locale, "en-US"),
-        profanity=reader.choice("SPEECH_PROFANITY", "masked", PROFANITY),
-        detailed=reader.choice("SPEECH_FORMAT", "detailed", ("simple", "detailed")) == "detailed",
-        audio_format=reader.choice("SPEECH_AUDIO_FORMAT", "wav", ("wav", "ogg")),
-        word_times=reader.choice("SPEECH_WORD_TIMES", "true", ("true", "false")) == "true",
-        max_concurrent_requests=reader.count("SPEECH_MAX_CONCURRENT_REQUESTS", 64),
-    )
-
-
-def _read_endpoint(reader: SettingsReader) -> Endpoint:
-    """Return the endpoint if it is set, else the region's. If neither is set, the error names both."""
-    unknown = Endpoint("", "", "")
-    if reader.text("AZURE_SPEECH_ENDPOINT"):
-        return reader.confidential("AZURE_SPEECH_ENDPOINT", Endpoint.of_address, unknown)
-    if reader.text("AZURE_SPEECH_REGION"):
-        return reader.confidential("AZURE_SPEECH_REGION", Endpoint.of_region, unknown)
-    expected = "the Speech resource's region, such as westeurope, or set AZURE_SPEECH_ENDPOINT instead"
-    reader.wrong("AZURE_SPEECH_REGION", expected)
-    return unknown
-
-
 def _container_name(value: str) -> str:
     if not _CONTAINER_NAME.fullmatch(value):
         raise ValueError("a container's name: 3 to 63 lower-case letters, digits and single hyphens")
     return value
-
-
-def _locale(value: str) -> str:
-    if not locales.well_formed(value):
-        raise ValueError("a locale such as en-US")
-    return locales.canonical(value) or value

@@ -16,8 +16,8 @@ import requests
 
 from transcription.clock import Clock
 from transcription.errors import Misconfigured, Refused, RequestRefused, Retryable
-from transcription.settings.app import SpeechSettings
 from transcription.settings.endpoint import TOKEN_PATH, origin
+from transcription.settings.speech import SpeechSettings
 from transcription.speech import pronunciation
 from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.speech.dispatcher import Dispatcher

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from transcription.clock import Clock
 from transcription.errors import Retryable
-from transcription.settings.app import SpeechSettings
 from transcription.settings.endpoint import RECOGNITION_PATH
 from transcription.settings.secrets import Secrets
+from transcription.settings.speech import SpeechSettings
 
 QUOTED = 300  # characters of an error's body that a message repeats
 QUOTED_OF_CAUSE = 200  # characters of a network error's own text
