@@ -54,6 +54,14 @@ def test_the_default_language_can_be_requested_even_if_it_is_not_listed() -> Non
     assert options(default_language="tlh-KX", language="TLH-kx").language == "tlh-KX"
 
 
+@pytest.mark.parametrize(
+    ("name", "language", "from_upload"),
+    [("a.wav", "", False), ("fr-FR/a.wav", "", True), ("a.wav", "fr-FR", True), ("a.wav", "en-us", False)],
+)
+def test_the_options_say_if_the_upload_decided_the_language(name: str, language: str, from_upload: bool) -> None:
+    assert options(name, language=language).language_from_upload is from_upload
+
+
 def test_the_metadatas_profanity_overrides_the_setting() -> None:
     assert options(profanity=" Raw ").profanity == "raw"
 

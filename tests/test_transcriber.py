@@ -175,7 +175,7 @@ def test_words_said_twice_in_clips_that_share_no_sound_are_kept_twice(clock: Fak
 
 
 def test_gaps_of_clips_that_share_sound_do_not_overlap(service: Service) -> None:
-    service.endpoint.faults.extend([Fault.status(400)] * 2)
+    service.endpoint.faults.extend([Fault.status(400, b"bad audio")] * 2)
     transcript = service.transcribe(murmur(150.0), SPEECH_MAX_CONCURRENT_REQUESTS="1")
     first, second = transcript.gaps
     assert first.offset + first.duration <= second.offset + 0.05

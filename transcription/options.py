@@ -26,10 +26,12 @@ def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> R
 
     Raises UnknownLanguage or InvalidOption if its metadata asks for something unsupported.
     """
+    language = _language(upload, defaults.language)
     return RecognitionOptions(
-        _language(upload, defaults.language),
+        language,
         _profanity(upload, defaults.profanity),
         pronunciation.requested(upload.metadata),
+        language_from_upload=language != defaults.language,
     )
 
 

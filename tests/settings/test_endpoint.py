@@ -139,3 +139,16 @@ def test_messages_and_documents_show_no_path() -> None:
     assert endpoint.base == "https://gateway.example.com:8443"
     assert endpoint.recognition_url == f"{endpoint.base}/c0de/stt{PATH}"
     assert "c0de" not in repr(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("address", "regional"),
+    [
+        ("https://westeurope.api.cognitive.microsoft.com", True),
+        ("https://usgovvirginia.stt.speech.azure.us", True),
+        ("https://mine.cognitiveservices.azure.com", False),
+        ("http://127.0.0.1:8000", False),
+    ],
+)
+def test_a_regions_own_host_is_told_from_all_others(address: str, regional: bool) -> None:
+    assert Endpoint.of_address(address).is_regional is regional

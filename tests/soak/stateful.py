@@ -41,7 +41,7 @@ FAULTS: dict[str, list[Fault]] = {
     "503": [Fault.status(503)] * 3,
     "429": [Fault.status(429, headers={"Retry-After": "2"})],
     "401": [Fault.status(401)],
-    "400": [Fault.status(400, b"no")],
+    "400": [Fault.status(400, b"Unsupported audio format")],
     "reset": [Fault.reset("during"), Fault.reset("after")],
     "truncated": [Fault.truncated(), Fault.cut_json()],
     "error": [Fault.document({"RecognitionStatus": "Error"})],

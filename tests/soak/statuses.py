@@ -16,7 +16,7 @@ from tests.support.clock import FakeClock
 from tests.support.secrets import ENCODINGS
 from tests.support.speech_client import Caller
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, TranscriptionError
-from transcription.speech.client import NO_ROOM
+from transcription.speech.refusals import NO_ROOM
 
 BAR = "status codes × Retry-After"
 RETRYABLE = (408, 429, 500, 502, 503, 504)
@@ -24,7 +24,8 @@ FINAL: dict[int, type[TranscriptionError]] = {
     401: Misconfigured,
     403: Misconfigured,
     404: Misconfigured,
-    **dict.fromkeys((400, 402, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451), RequestRefused),
+    400: Misconfigured,  # it does not say that it is about the audio
+    **dict.fromkeys((402, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451), RequestRefused),
 }
 ECHOES = cycle(encode(f"Denied for {SPEECH_KEY}") for encode in ENCODINGS.values())  # bodies that repeat the key
 BACKOFF = (0.75, 1.25)  # seconds; the first wait, with its jitter

@@ -24,10 +24,12 @@ from tests.support.words import hello_world
 from transcription.clock import Budget, SystemClock
 from transcription.errors import Exhausted, Misconfigured, RequestRefused, Retryable
 from transcription.settings.secrets import NOT_SHOWN
-from transcription.speech.client import NO_ROOM, RecognitionOptions
+from transcription.speech.client import RecognitionOptions
 from transcription.speech.exchanges import MAX_ANSWER_BYTES
+from transcription.speech.refusals import NO_ROOM
 from transcription.speech.transport import CHUNK_BYTES
 
+INVALID_LANGUAGE = b'{"Message":"Invalid CID or language"}'
 AGES_AHEAD = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
 
 
@@ -306,7 +308,7 @@ def test_no_secret_is_logged_or_raised(
             raised.append(error)
     tokens = {request.headers["authorization"][7:] for request in endpoint.received if request.query}
     assert tokens
-    assert [type(error) for error in raised] == [RequestRefused]
+    assert [type(error) for error in raised] == [Misconfigured]
     assert raised[0].__cause__ is None, "a cause would carry the request, and so the key"
     for secret in (SPEECH_KEY, *tokens):
         assert secret not in caplog.text + repr(raised)
@@ -467,12 +469,44 @@ def test_an_answer_that_drips_ends_with_its_time(endpoint: SpeechEndpoint) -> No
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_any_refusal_of_the_token_host_is_a_configuration_error(
-    endpoint: SpeechEndpoint, clock: FakeClock, status: int
+def test_any_refusal_of_the_token_host_is_a_configuration_error_that_suggests_the_key(
+    either: SpeechEndpoint, clock: FakeClock, status: int
 ) -> None:
-    endpoint.faults.append(Fault.status(status, b"no").at("/sts/v1.0/issueToken"))
-    with pytest.raises(Misconfigured, match=f"The key was refused.*issueToken answered {status}: no"):
-        Caller(endpoint, clock, AZURE_SPEECH_AUTH="token")()
+    either.faults.append(Fault.status(status, b"Forbidden").at("/sts/v1.0/issueToken"))
+    with pytest.raises(Misconfigured, match=f"issueToken answered {status}: Forbidden.*AZURE_SPEECH_AUTH to key"):
+        Caller(either, clock, AZURE_SPEECH_AUTH="token")()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"Message":"Invalid CID or language"}',
+        b'{"code":"InvalidLocale","message":"The locale is not supported."}',
+        b'{"error":{"code":"400","message":"Bad request"}}',
+        b"",
+    ],
+)
+def test_a_400_that_is_not_about_the_audio_is_a_configuration_error(
+    endpoint: SpeechEndpoint, clock: FakeClock, body: bytes
+) -> None:
+    endpoint.faults.append(Fault.status(400, body))
+    with pytest.raises(Misconfigured, match="SPEECH_LANGUAGE"):
+        Caller(endpoint, clock)()
+    assert len(endpoint.received) == 1
+
+
+def test_a_400_without_words_about_one_clip_of_many_is_about_that_clip(
+    endpoint: SpeechEndpoint, clock: FakeClock
+) -> None:
+    """The service has answered the same language and model before."""
+    caller = Caller(endpoint, clock)
+    caller()
+    endpoint.faults.append(Fault.status(400))
+    with pytest.raises(RequestRefused):
+        caller()
+    endpoint.faults.append(Fault.status(400, INVALID_LANGUAGE))
+    with pytest.raises(Misconfigured):
+        caller()
 
 
 @pytest.mark.parametrize("token", [b"", b"two words", b"\xff\xfe", "tøken".encode()])

@@ -56,6 +56,10 @@ def test_a_retry_after_that_names_no_time_ahead_is_ignored(clock: FakeClock, val
     ("body", "expected"),
     [
         (b'{"error": {"code": "429", "message": "Slow down."}}', "Slow down"),
+        (b'{"Message": "Invalid CID or language"}', "Invalid CID or language"),
+        (b'{"code": "InvalidRequest", "message": "No such locale.", "innerError": {}}', "No such locale"),
+        (b'{"error": {"code": "Throttled", "message": ""}}', "Throttled"),
+        (b'{"code": "InvalidRequest", "message": 5}', "InvalidRequest"),
         (b"Invalid  audio\r\nformat.\n", "Invalid audio format"),
         (b'{"error": "busy"}', '{"error": "busy"}'),
         (b"[]", "[]"),

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transcription.clips.clip import Clip
-from transcription.errors import AbandonedForGood, Exhausted, Misconfigured, RequestRefused, Retryable
+from transcription.errors import (
+    AbandonedForGood,
+    Exhausted,
+    Misconfigured,
+    RequestRefused,
+    Retryable,
+    UnknownLanguage,
+)
 from transcription.recognition.plan import Plan
 from transcription.speech import answers
 from transcription.speech.answers import Answer
@@ -69,7 +76,7 @@ class ClipTask:
             seconds = sending.requester.budget.left()
             body = sending.speech.recognize(audio, sending.options, self._note_try, seconds)
             answer = answers.parse(body)
-        except Misconfigured as error:
+        except (Misconfigured, UnknownLanguage) as error:  # every further request would be refused too
             self.requester.stop(error)
             raise
         except RequestRefused as error:

@@ -31,6 +31,7 @@ class Cloud:
 _PUBLIC = Cloud(".stt.speech.microsoft.com", ".api.cognitive.microsoft.com")
 _US_GOVERNMENT = Cloud(".stt.speech.azure.us", ".api.cognitive.microsoft.us")
 _CHINA = Cloud(".stt.speech.azure.cn", ".api.cognitive.azure.cn")
+_CLOUDS = (_PUBLIC, _US_GOVERNMENT, _CHINA)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Endpoint:
     base: str
     recognition_url: str = field(repr=False)
     token_url: str = field(repr=False)
+
+    @property
+    def is_regional(self) -> bool:
+        """Tell whether this is a region's own host, rather than a custom domain, a gateway or loopback."""
+        return self.base.endswith(tuple(cloud.speech for cloud in _CLOUDS))
 
     @classmethod
     def of_region(cls, region: str, cloud: Cloud | None = None) -> "Endpoint":
@@ -75,7 +81,7 @@ class Endpoint:
         loopback = _is_loopback(host)
         if url.scheme != "https" and not (loopback and url.scheme == "http"):
             raise ValueError("is not https. Use https: plain http is allowed for loopback addresses only.")
-        for cloud in (_PUBLIC, _US_GOVERNMENT, _CHINA):
+        for cloud in _CLOUDS:
             for suffix in (cloud.speech, cloud.token):
                 if host.endswith(suffix):
                     return cls._of_regional_host(host.removesuffix(suffix), cloud)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import requests
 
 from transcription.clock import Clock
-from transcription.errors import Misconfigured, Refused, RequestRefused, Retryable
+from transcription.errors import Misconfigured, Retryable
 from transcription.settings.endpoint import TOKEN_PATH, origin
 from transcription.settings.speech import SpeechSettings
 from transcription.speech import pronunciation
@@ -23,14 +23,8 @@ from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
 from transcription.speech.dispatcher import Dispatcher
 from transcription.speech.encoding import Encoded
 from transcription.speech.exchanges import ExchangeFailed
-from transcription.speech.failures import (
-    explanation,
-    is_retryable,
-    network_reason,
-    refuse_secrets,
-    retry_after,
-    secrets_of,
-)
+from transcription.speech.failures import explanation, network_reason, refuse_secrets, retry_after, secrets_of
+from transcription.speech.refusals import Asked, Refusal, recognition_error, token_error
 from transcription.speech.transport import Transport, in_chunks
 
 CONNECT_SECONDS = 10.0  # to connect, and for the peer to accept each chunk
@@ -38,18 +32,19 @@ SILENT_SECONDS = 90.0  # without a byte of the answer; the service takes less th
 MAX_EXCHANGE_SECONDS = 180.0  # seconds from the request to the end of the answer
 TOKEN_EXCHANGE = 15.0  # seconds; a token is small, and other threads wait for it
 
-NO_ROOM = (429, 503)  # statuses that say that the service has no room for the request now
-
-_CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
-
 
 @dataclass(frozen=True)
 class RecognitionOptions:
-    """The options of one recording. `pronunciation` holds the parameters of an assessment, if it requests one."""
+    """The options of one recording.
+
+    pronunciation: the parameters of an assessment, if it requests one.
+    language_from_upload: the upload named the language, rather than a setting.
+    """
 
     language: str
     profanity: str
     pronunciation: Mapping[str, str] | None = None
+    language_from_upload: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +65,7 @@ class SpeechClient:
         self._clock = clock
         self.dispatcher = Dispatcher(settings.max_concurrent_requests, clock)
         self._transport = Transport(settings.max_concurrent_requests)
+        self._answered: set[tuple[str, str | None]] = set()  # languages and models that the service accepts
         self._credential: Credential = (
             Token(self._fetch_token, clock) if settings.auth == "token" else Key(settings.key)
         )
@@ -85,14 +81,18 @@ class SpeechClient:
 
         `note_try` is called with each request's connection id. After a refused token, there is a second request.
         Raises Refused if the service has no room, and Retryable if another try may help.
-        Raises RequestRefused if the service refuses the audio or its options.
-        Raises Misconfigured if the key, the model, the endpoint or its certificate is wrong.
+        Raises RequestRefused or UnknownLanguage if the service refuses the audio, its options or the upload's language.
+        Raises Misconfigured if the key, the model, the default language, the endpoint or its certificate is wrong.
         """
         auth_headers = self._credential.headers()
         reply = self._send(audio, options, auth_headers, note_try, seconds)
         if reply.status == 401 and self._credential.renew(auth_headers):
             reply = self._send(audio, options, self._credential.headers(), note_try, seconds)
-        self._raise_for_status(reply)
+        asked = options.language, self._settings.model_id
+        if reply.status != 200:
+            refused = Asked(*asked, options.language_from_upload, asked in self._answered)
+            raise recognition_error(self._refusal(reply), self._settings, refused)
+        self._answered.add(asked)
         return reply.body
 
     def fingerprint(self, options: RecognitionOptions) -> str:
@@ -139,11 +139,8 @@ class SpeechClient:
     def _fetch_token(self) -> str:
         url = self._settings.endpoint.token_url
         reply = self._post(url, {KEY_HEADER: self._settings.key}, [], b"", TOKEN_EXCHANGE)
-        answered = f"{origin(url)}{TOKEN_PATH} answered {reply.status}: {reply.explanation}"
-        if is_retryable(reply.status):
-            raise Retryable(answered, retry_after(reply.headers, self._clock))
         if reply.status != 200:
-            raise Misconfigured(f"The key was refused. {answered}. {_CHECK_KEY}")
+            raise token_error(self._refusal(reply), url)
         token = reply.body.strip()
         if not re.fullmatch(rb"[\x21-\x7e]+", token):
             raise Retryable(f"{origin(url)}{TOKEN_PATH} answered with something other than a token")
@@ -187,24 +184,5 @@ class SpeechClient:
         content = reply.headers.get("Location", "").encode() if 300 <= reply.status < 400 else reply.body
         return _Reply(reply.status, reply.headers, content, explanation(content, secrets))
 
-    def _raise_for_status(self, reply: _Reply) -> None:
-        """Raise the error that fits the status, unless it is 200.
-
-        Raises Refused if the service has no room, and Retryable if another try may help.
-        Raises Misconfigured if the key, the endpoint or the model is wrong.
-        Raises RequestRefused for any other status.
-        """
-        status = reply.status
-        if status == 200:
-            return
-        is_redirect = 300 <= status < 400
-        separator = ", a redirect to " if is_redirect else ": "
-        answered = f"{self.endpoint} answered {status}{separator}{reply.explanation}"
-        if is_retryable(status):
-            kind = Refused if status in NO_ROOM else Retryable
-            raise kind(answered, retry_after(reply.headers, self._clock))
-        if status in (401, 403):
-            raise Misconfigured(f"The {self._settings.auth} was refused. {answered}. {_CHECK_KEY}")
-        if status == 404 or is_redirect:
-            raise Misconfigured(f"There is no Speech service at this address. {answered}. Check AZURE_SPEECH_ENDPOINT.")
-        raise RequestRefused(f"The service refused the audio or its options. {answered}.")
+    def _refusal(self, reply: _Reply) -> Refusal:
+        return Refusal(reply.status, reply.explanation, retry_after(reply.headers, self._clock))

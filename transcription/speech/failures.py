@@ -50,11 +50,23 @@ def explanation(body: bytes, secrets: Secrets) -> str:
     """Return what the body of an error says, short and on one line, unless it repeats a secret."""
     text = body[: 4 * QUOTED].replace(b"\0", b"").decode("utf-8", "replace")  # UTF-16 has a NUL in each character
     try:
-        error = json.loads(body).get("error", {})
-        text = error.get("message") or text
-    except (ValueError, AttributeError, RecursionError):
-        pass  # some errors are plain text, some are empty
-    return _quoted(str(text), QUOTED, secrets).rstrip(".") or "(no explanation)"
+        said = _said(json.loads(body))
+    except (ValueError, RecursionError):
+        said = None  # some errors are plain text, some are empty
+    return _quoted(said or text, QUOTED, secrets).rstrip(".") or "(no explanation)"
+
+
+def _said(error: Any) -> str | None:
+    """Return the message in the JSON of an error, or its code, or None.
+
+    The service itself writes `Message`, its newer APIs `message` and `code`, and gateways an object `error` with both.
+    """
+    if not isinstance(error, dict):
+        return None
+    inner = error.get("error")
+    levels = [inner, error] if isinstance(inner, dict) else [error]
+    texts = [level.get(name) for name in ("message", "Message", "code") for level in levels]
+    return next((text for text in texts if isinstance(text, str) and text.strip()), None)
 
 
 def refuse_secrets(content: bytes, secrets: Secrets) -> None:
