@@ -8,7 +8,7 @@ type Settings = {
   @description('A base URL to call instead of the region\'s: a custom domain or a sovereign host.')
   AZURE_SPEECH_ENDPOINT: string?
   AZURE_SPEECH_AUTH: ('key' | 'token')?
-  @description('The endpoint ID of a custom model.')
+  @description('The endpoint ID of a custom model, or one per locale: en-US=…;fr-FR=….')
   AZURE_SPEECH_ENDPOINT_ID: string?
   @description('Additional query parameters, name=value&…')
   AZURE_SPEECH_QUERY: string?

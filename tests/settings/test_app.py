@@ -12,6 +12,7 @@ from tests.support.secrets import BREAKS, shown_run
 from tests.support.settings import SPEECH_KEY, app_settings
 from transcription.errors import Misconfigured
 from transcription.settings.app import Settings, StorageSettings, SweepSettings, TriggerSettings, log_wrong_settings
+from transcription.settings.models import Models
 
 CONFIDENTIAL = (
     "AZURE_SPEECH_KEY",
@@ -56,7 +57,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
     settings = Settings.read(app_settings())
     speech = settings.speech
     assert (speech.language, speech.profanity, speech.detailed, speech.word_times) == ("en-US", "masked", True, True)
-    assert (speech.auth, speech.audio_format, speech.model_id, speech.extra_query) == ("key", "wav", None, ())
+    assert (speech.auth, speech.audio_format, speech.models, speech.extra_query) == ("key", "wav", Models(), ())
     assert speech.max_concurrent_requests == 64
     assert (settings.storage.audio_container, settings.storage.transcript_container) == ("audio", "transcripts")
     assert settings.storage.work_container == "transcription-work"
@@ -90,6 +91,7 @@ def test_one_error_names_every_problem() -> None:
         ("AZURE_SPEECH_REGION", "West Europe!", "has a space at position 5"),
         ("AZURE_SPEECH_AUTH", "password", "key, token"),
         ("AZURE_SPEECH_QUERY", "language=de-DE", "names 'language', which SPEECH_LANGUAGE decides"),
+        ("AZURE_SPEECH_ENDPOINT_ID", "english=0f1e", "en-US=<endpoint id>"),
         ("AZURE_SPEECH_QUERY", "nonsense", "name=value"),
         ("SPEECH_LANGUAGE", "english", "locale"),
         ("SPEECH_PROFANITY", "masked,raw", "one of"),

@@ -71,14 +71,22 @@ def test_a_request_has_the_form_that_the_service_documents(endpoint: SpeechEndpo
 
 def test_every_setting_reaches_the_query(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
     caller = Caller(
-        endpoint, clock, SPEECH_FORMAT="simple", AZURE_SPEECH_ENDPOINT_ID="model 1", AZURE_SPEECH_QUERY="a.b=c%26d&e="
+        endpoint, clock, SPEECH_FORMAT="simple", AZURE_SPEECH_ENDPOINT_ID="model-1", AZURE_SPEECH_QUERY="a.b=c%26d&e="
     )
     caller.options = RecognitionOptions("fr-FR", "raw")
     caller()
     query = endpoint.received[0].query
     assert (query["language"], query["format"], query["profanity"]) == ("fr-FR", "simple", "raw")
-    assert (query["cid"], query["a.b"], query["e"]) == ("model 1", "c&d", "")
+    assert (query["cid"], query["a.b"], query["e"]) == ("model-1", "c&d", "")
     assert "wordLevelTimestamps" not in query
+
+
+def test_a_custom_model_hears_its_own_language_only(endpoint: SpeechEndpoint, clock: FakeClock) -> None:
+    caller = Caller(endpoint, clock, AZURE_SPEECH_ENDPOINT_ID="en-US=0f1e2d3c;fr-FR=4b5a6978")
+    for language in ("en-US", "fr-FR", "de-DE"):
+        caller.options = RecognitionOptions(language, "masked")
+        caller()
+    assert [request.query.get("cid") for request in endpoint.received] == ["0f1e2d3c", "4b5a6978", None]
 
 
 def test_consecutive_requests_share_one_connection(either: SpeechEndpoint, clock: FakeClock) -> None:

@@ -94,11 +94,13 @@ def test_keys_tokens_and_query_settings_are_secrets_of_a_request() -> None:
     query = "subscription-key=c0de1c0de1c0de1&mode=custom"
     speech = Settings.read(
         app_settings(
-            AZURE_SPEECH_QUERY=query, AZURE_SPEECH_ENDPOINT_ID="c0de2-c0de2-c0de2", AZURE_SPEECH_KEY=SPEECH_KEY
+            AZURE_SPEECH_QUERY=query,
+            AZURE_SPEECH_ENDPOINT_ID="en-US=c0de2-c0de2-c0de2;fr-FR=c0de4-c0de4-c0de4",
+            AZURE_SPEECH_KEY=SPEECH_KEY,
         )
     ).speech
     secrets = secrets_of(speech, {"Authorization": "Bearer c0de3.c0de3.c0de3"})
-    for secret in (SPEECH_KEY, "c0de1c0de1c0de1", "c0de2-c0de2-c0de2", "c0de3.c0de3.c0de3"):
+    for secret in (SPEECH_KEY, "c0de1c0de1c0de1", "c0de2-c0de2-c0de2", "c0de4-c0de4-c0de4", "c0de3.c0de3.c0de3"):
         assert explanation(f"no {secret} here".encode(), secrets) == NOT_SHOWN
     assert explanation(b"no custom mode here", secrets) == NOT_SHOWN
     assert explanation(b"Bearer mode is accustomed", secrets) == "Bearer mode is accustomed"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from transcription import locales
 from transcription.settings.confidential import extra_query, speech_key
 from transcription.settings.endpoint import Endpoint
+from transcription.settings.models import Models
 from transcription.settings.reader import SettingsReader
 
 PROFANITY = ("masked", "removed", "raw")
@@ -18,7 +19,7 @@ class SpeechSettings:
     endpoint: Endpoint
     key: str = field(repr=False)
     auth: str
-    model_id: str | None = field(repr=False)
+    models: Models = field(repr=False)
     extra_query: tuple[tuple[str, str], ...] = field(repr=False)
     language: str
     profanity: str
@@ -47,7 +48,7 @@ def read_speech(reader: SettingsReader) -> SpeechSettings:
         endpoint=_read_endpoint(reader),
         key=reader.confidential("AZURE_SPEECH_KEY", speech_key, ""),
         auth=reader.choice("AZURE_SPEECH_AUTH", "key", ("key", "token")),
-        model_id=reader.text("AZURE_SPEECH_ENDPOINT_ID"),
+        models=reader.confidential("AZURE_SPEECH_ENDPOINT_ID", Models.parse, Models()),
         extra_query=reader.confidential("AZURE_SPEECH_QUERY", extra_query, ()),
         language=reader.parsed("SPEECH_LANGUAGE", _locale, "en-US"),
         profanity=reader.choice("SPEECH_PROFANITY", "masked", PROFANITY),

@@ -88,7 +88,7 @@ class SpeechClient:
         reply = self._send(audio, options, auth_headers, note_try, seconds)
         if reply.status == 401 and self._credential.renew(auth_headers):
             reply = self._send(audio, options, self._credential.headers(), note_try, seconds)
-        asked = options.language, self._settings.model_id
+        asked = options.language, self._settings.models.id_for(options.language)
         if reply.status != 200:
             refused = Asked(*asked, options.language_from_upload, asked in self._answered)
             raise recognition_error(self._refusal(reply), self._settings, refused)
@@ -132,8 +132,8 @@ class SpeechClient:
         ]
         if detailed and settings.word_times:
             query.append(("wordLevelTimestamps", "true"))
-        if settings.model_id:
-            query.append(("cid", settings.model_id))
+        if model_id := settings.models.id_for(options.language):
+            query.append(("cid", model_id))
         return [*query, *settings.extra_query]
 
     def _fetch_token(self) -> str:

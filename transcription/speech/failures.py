@@ -43,7 +43,7 @@ def secrets_of(settings: SpeechSettings, request_headers: Mapping[str, str]) -> 
     path = urlsplit(settings.endpoint.recognition_url).path.removesuffix(RECOGNITION_PATH).removesuffix("/stt")
     token = request_headers.get("Authorization", "").removeprefix("Bearer ")
     query = [value for _, value in settings.extra_query]
-    return Secrets([settings.key, token, settings.model_id or "", path.strip("/"), *query])
+    return Secrets([settings.key, token, *settings.models.ids, path.strip("/"), *query])
 
 
 def explanation(body: bytes, secrets: Secrets) -> str:

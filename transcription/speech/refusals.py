@@ -96,8 +96,8 @@ def _language_error(answered: str, asked: Asked) -> TranscriptionError:
     language = f"{asked.language!r:.40}"
     if asked.model_id:
         return Misconfigured(
-            f"The service refused a request with the custom model and the language {language}. {answered}. Check that the"
-            " model of AZURE_SPEECH_ENDPOINT_ID is deployed in this resource and has this language."
+            f"The service refused a request with the custom model and the language {language}. {answered}. Check that"
+            " the model of AZURE_SPEECH_ENDPOINT_ID is deployed in this resource and has this language."
         )
     if asked.from_upload:
         return UnknownLanguage(
