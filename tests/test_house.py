@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "recovery": "storage transcript settings clock errors",
     "options": "storage speech settings errors locales",
     "storage": "transcript settings clock errors",
-    "speech": "transcript audio settings clock errors",
+    "speech": "transcript audio settings clock errors locales",
     "clips": "audio errors",
     "transcript": "audio errors locales",
     "audio": "errors",

@@ -29,3 +29,8 @@ def test_anything_else_is_not_a_locale(name: str) -> None:
 )
 def test_phrases_are_joined_as_their_language_is_written(locale: str, separator: str) -> None:
     assert locales.word_separator(locale) == separator
+
+
+def test_every_assessed_locale_is_a_locale_of_speech_to_text() -> None:
+    assert set(locales.ASSESSED) <= set(locales.LISTED)
+    assert len(set(locales.ASSESSED)) == 33

@@ -1,6 +1,8 @@
 """An upload's metadata, folder and size decide its options, or refuse it."""
 
+import re
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -73,6 +75,24 @@ def test_an_unknown_profanity_is_refused_with_what_to_use() -> None:
 
 def test_the_metadata_requests_a_pronunciation_assessment() -> None:
     assert options(reference_text="good%20morning").pronunciation == {"ReferenceText": "good morning"}
+
+
+@pytest.mark.parametrize(
+    ("language", "region", "reason"),
+    [
+        ("fr-BE", "westeurope", "does not support the language 'fr-BE'. It supports ar-EG, "),
+        ("fr-FR", "westeurope", "EnableProsodyAssessment is for en-US only, and the language is 'fr-FR'"),
+        ("en-US", "usgovvirginia", "Azure Government does not have"),
+    ],
+)
+def test_an_assessment_that_the_service_does_not_offer_is_refused_with_the_reason(
+    language: str, region: str, reason: str
+) -> None:
+    speech = Settings.read(app_settings(AZURE_SPEECH_REGION=region)).speech
+    parameters = quote('{"ReferenceText": "hi", "EnableProsodyAssessment": true}')
+    upload = UploadProperties("a.wav", "0x1", 1000, {"pronunciation": parameters, "language": language})
+    with pytest.raises(InvalidOption, match=re.escape(reason)):
+        recognition_options(upload, speech)
 
 
 def test_an_upload_without_bytes_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The locales that speech to text supports, and whether they put spaces between words.
+"""The locales that speech to text and pronunciation assessment support, and whether they put spaces between words.
 
 Source: "Language and voice support for the Speech service", table "Speech to text", as of April 2026. `SPEECH_LANGUAGE`
 may be a locale that is newer than this list: only its form is checked.
@@ -18,6 +18,13 @@ sv-SE sw-KE sw-TZ ta-IN te-IN th-TH tr-TR uk-UA ur-IN uz-UZ vi-VN wuu-CN yue-CN 
 zh-CN-sichuan zh-HK zh-TW zu-ZA
 """
 LISTED = tuple(_LISTED.split())
+
+# From the same page, table "Pronunciation assessment".
+_ASSESSED = """
+ar-EG ar-SA ca-ES da-DK de-DE en-AU en-CA en-GB en-IN en-US es-ES es-MX fi-FI fr-CA fr-FR hi-IN it-IT ja-JP ko-KR
+ms-MY nb-NO nl-NL pl-PL pt-BR pt-PT ru-RU sv-SE ta-IN th-TH vi-VN zh-CN zh-HK zh-TW
+"""
+ASSESSED = tuple(_ASSESSED.split())
 _BY_FOLDED_NAME = {locale.casefold(): locale for locale in LISTED}
 
 _LOCALE_FORM = re.compile(r"[a-z]{2,3}(-[a-z]{4})?-[a-z]{2}(-[a-z]+)?", re.IGNORECASE)

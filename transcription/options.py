@@ -27,10 +27,13 @@ def recognition_options(upload: UploadProperties, defaults: SpeechSettings) -> R
     Raises UnknownLanguage or InvalidOption if its metadata asks for something unsupported.
     """
     language = _language(upload, defaults.language)
+    assessment = pronunciation.requested(upload.metadata)
+    if assessment:
+        pronunciation.check_supported(assessment, language, us_government=defaults.endpoint.is_us_government)
     return RecognitionOptions(
         language,
         _profanity(upload, defaults.profanity),
-        pronunciation.requested(upload.metadata),
+        assessment,
         language_from_upload=language != defaults.language,
     )
 

@@ -152,3 +152,16 @@ def test_messages_and_documents_show_no_path() -> None:
 )
 def test_a_regions_own_host_is_told_from_all_others(address: str, regional: bool) -> None:
     assert Endpoint.of_address(address).is_regional is regional
+
+
+@pytest.mark.parametrize(
+    ("address", "us_government"),
+    [
+        ("https://usgovvirginia.stt.speech.azure.us", True),
+        ("https://mine.cognitiveservices.azure.us", True),
+        ("https://westus.stt.speech.microsoft.com", False),
+        ("https://azure.us.example.com", False),
+    ],
+)
+def test_the_clouds_of_the_us_government_are_told_by_their_hosts(address: str, us_government: bool) -> None:
+    assert Endpoint.of_address(address).is_us_government is us_government

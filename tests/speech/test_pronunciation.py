@@ -10,6 +10,7 @@ from local.speech import Fault
 from tests.support.app import App, check_document
 from tests.support.assessment import FLAT, SCORES, nested
 from tests.support.sound import murmur, wav
+from transcription import locales
 from transcription.errors import InvalidOption
 from transcription.speech import pronunciation
 from transcription.transcript.model import Phrase
@@ -196,3 +197,16 @@ def test_an_assessment_without_a_recognized_word_fails(app: App) -> None:
     app.upload("a.wav", RECORDING, reference_text="good%20morning")
     app.run("a.wav")
     assert app.document("a.wav")["error"]["code"] == "NothingRecognized"
+
+
+@pytest.mark.parametrize("language", locales.ASSESSED)
+def test_every_listed_locale_is_assessed(language: str) -> None:
+    pronunciation.check_supported({"ReferenceText": "hi"}, language, us_government=False)
+
+
+def test_an_assessment_of_another_locale_is_refused_before_anything_is_sent(app: App) -> None:
+    app.upload("fr-BE/a.wav", RECORDING, reference_text="bonjour")
+    app.run("fr-BE/a.wav")
+    error = app.document("fr-BE/a.wav")["error"]
+    assert (error["code"], error["tryAgain"], app.requests) == ("InvalidOption", False, 0)
+    assert "'fr-BE'" in error["message"]

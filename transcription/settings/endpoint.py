@@ -50,6 +50,11 @@ class Endpoint:
         """Tell whether this is a region's own host, rather than a custom domain, a gateway or loopback."""
         return self.base.endswith(tuple(cloud.speech for cloud in _CLOUDS))
 
+    @property
+    def is_us_government(self) -> bool:
+        """Tell whether this is in Azure Government, which lacks some features."""
+        return self.base.endswith(".azure.us")  # the hosts of regions, and custom domains
+
     @classmethod
     def of_region(cls, region: str, cloud: Cloud | None = None) -> "Endpoint":
         """Return the endpoint of a region's own hosts. `usgov…` and `china…` are in other clouds.

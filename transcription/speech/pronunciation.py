@@ -12,19 +12,23 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from transcription import locales
 from transcription.errors import InvalidOption
 
 HEADER = "Pronunciation-Assessment"
 MAX_ASSESSED_SECONDS = 30.0  # seconds; the limit of one request, and scores of several cannot be joined
 
+PROSODY_LANGUAGE = "en-US"  # the only locale whose intonation and rhythm are scored
+
 _REFERENCE_TEXT = "ReferenceText"
+_PROSODY = "EnableProsodyAssessment"
 _SWITCH = ("False", "True")
 _CHOICES = {
     "GradingSystem": ("FivePoint", "HundredMark"),
     "Granularity": ("Phoneme", "Word", "FullText"),
     "Dimension": ("Basic", "Comprehensive"),
     "EnableMiscue": _SWITCH,
-    "EnableProsodyAssessment": _SWITCH,
+    _PROSODY: _SWITCH,
     "PhonemeAlphabet": ("SAPI", "IPA"),
 }
 _PATTERNS = {
@@ -49,6 +53,28 @@ def requested(metadata: Mapping[str, str]) -> dict[str, str] | None:
     if text:
         return _checked({_REFERENCE_TEXT: _decoded("reference_text", text)})
     return _checked(_object(_decoded("pronunciation", parameters))) if parameters else None
+
+
+def check_supported(parameters: Mapping[str, str], language: str, *, us_government: bool) -> None:
+    """Raise InvalidOption if the service cannot assess this language, or not in this cloud.
+
+    The service itself would return no scores and no reason.
+    """
+    if us_government:
+        raise InvalidOption(
+            "The metadata asks for a pronunciation assessment, which Azure Government does not have. Remove"
+            " reference_text and pronunciation from the metadata."
+        )
+    if language not in locales.ASSESSED:
+        raise InvalidOption(
+            f"Pronunciation assessment does not support the language {language!r:.40}. It supports"
+            f" {', '.join(locales.ASSESSED)}."
+        )
+    if parameters.get(_PROSODY) == "True" and language != PROSODY_LANGUAGE:
+        raise InvalidOption(
+            f"The pronunciation parameter {_PROSODY} is for {PROSODY_LANGUAGE} only, and the language is"
+            f" {language!r:.40}. Remove the parameter."
+        )
 
 
 def header(parameters: Mapping[str, str]) -> str:
