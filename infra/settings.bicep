@@ -7,7 +7,9 @@
 type Settings = {
   @description('A base URL to call instead of the region\'s: a custom domain or a sovereign host.')
   AZURE_SPEECH_ENDPOINT: string?
-  AZURE_SPEECH_AUTH: ('key' | 'token')?
+  AZURE_SPEECH_AUTH: ('key' | 'token' | 'identity')?
+  @description('The ID of the Speech resource, for identity.')
+  AZURE_SPEECH_RESOURCE_ID: string?
   @description('The endpoint ID of a custom model, or one per locale: en-US=…;fr-FR=….')
   AZURE_SPEECH_ENDPOINT_ID: string?
   @description('Additional query parameters, name=value&…')
@@ -18,6 +20,8 @@ type Settings = {
   SPEECH_FORMAT: ('simple' | 'detailed')?
   SPEECH_AUDIO_FORMAT: ('wav' | 'ogg')?
   SPEECH_WORD_TIMES: ('true' | 'false')?
+  @description('The longest pause within a clip, in seconds.')
+  SPEECH_PAUSE_SECONDS: string?
   @description('The most requests in flight in one process. Below it, the app finds out how many Speech accepts.')
   SPEECH_MAX_CONCURRENT_REQUESTS: string?
   @minLength(3)
@@ -47,6 +51,7 @@ type Settings = {
 var defaults = {
   AZURE_SPEECH_ENDPOINT: ''
   AZURE_SPEECH_AUTH: 'key'
+  AZURE_SPEECH_RESOURCE_ID: ''
   AZURE_SPEECH_ENDPOINT_ID: ''
   AZURE_SPEECH_QUERY: ''
   SPEECH_LANGUAGE: 'en-US'
@@ -54,6 +59,7 @@ var defaults = {
   SPEECH_FORMAT: 'detailed'
   SPEECH_AUDIO_FORMAT: 'wav'
   SPEECH_WORD_TIMES: 'true'
+  SPEECH_PAUSE_SECONDS: '0.8'
   SPEECH_MAX_CONCURRENT_REQUESTS: '64'
   AUDIO_CONTAINER: 'audio'
   TRANSCRIPT_CONTAINER: 'transcripts'

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from azure.core.exceptions import AzureError
 
-from transcription.clips.cutting import CUTTING_VERSION
 from transcription.clock import Budget, Clock
 from transcription.errors import (
     AbandonedForGood,
@@ -132,7 +131,7 @@ class Attempt:
             settings = transcriber.settings
             check_size(upload, settings.limits)
             options = recognition_options(upload, settings.speech)
-            self._fingerprint = f"{CUTTING_VERSION} {transcriber.speech.fingerprint(options)}"
+            self._fingerprint = transcriber.fingerprint(options)
             if self._resumed:
                 self._keep_progress()
             file = self._tools.uploads.open(upload)

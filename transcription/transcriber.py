@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from itertools import islice
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ from transcription.audio.decoders import Decoders
 from transcription.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 from transcription.audio.recording import Recording, open_recording
 from transcription.clips.clip import Clip
-from transcription.clips.cutting import cut
+from transcription.clips.cutting import CUTTING_DEFAULTS, CUTTING_VERSION, cut
 from transcription.errors import TooLong, TooLongForPronunciation, UnsupportedAudio
 from transcription.recognition.plan import NoiseAllowance, Plan, assess_pronunciation, recognize
 from transcription.recognition.task import ClipTask, KnownAnswers, Sending
@@ -41,6 +42,7 @@ class Transcriber:
         self.settings = settings
         self.speech = speech
         self._decoders = decoders
+        self._cutting = replace(CUTTING_DEFAULTS, pause_seconds=settings.speech.pause_seconds)
 
     def open(self, file: BinaryIO, size: int, requester: Requester) -> Recording:
         """Open the recording in a file of `size` bytes. See `open_recording`.
@@ -48,6 +50,10 @@ class Transcriber:
         Its reading ends with an error when the requester's time is up, or if it is stopped.
         """
         return open_recording(file, size, self._decoders, requester.check)
+
+    def fingerprint(self, options: RecognitionOptions) -> str:
+        """Return a digest of all that can change the clips or their answers."""
+        return f"{CUTTING_VERSION} {self._cutting.pause_seconds:g} {self.speech.fingerprint(options)}"
 
     def transcribe(
         self,
@@ -73,7 +79,7 @@ class Transcriber:
             plans: Iterator[Plan] = iter([assess_pronunciation(clip)] if clip.pcm else [])
         else:
             reserve = NoiseAllowance(usage, sending.is_known).reserve
-            plans = (recognize(clip, reserve) for clip in _announced(cut(audio.blocks()), on_long))
+            plans = (recognize(clip, reserve) for clip in _announced(cut(audio.blocks(), self._cutting), on_long))
         results = list(_log_progress(_recognized(sending, plans), recording.duration or 0.0, requester.budget.name))
         if not any(result.phrases or result.gaps for result in results):
             audio.check_damage()

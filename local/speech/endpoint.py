@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -18,12 +18,13 @@ from urllib.parse import parse_qsl
 
 import h11
 
+from local.speech.access import Access, Entra
 from local.speech.answers import Answer, Style, recognition
-from local.speech.checks import RECOGNITION_PATH, UNAUTHORIZED, Refusal, assessment, check_recognition, samples
+from local.speech.checks import RECOGNITION_PATH, Refusal, assessment, check_recognition, samples
 from local.speech.faults import Fault
 from local.speech.quota import Quota
 from local.speech.recognizer import RecognitionFailed, Recognizer
-from local.speech.tokens import LIFETIME_SECONDS, Tokens
+from local.speech.tokens import LIFETIME_SECONDS
 from local.speech.wire import ClientGone, Received, Wire
 from transcription.audio.pcm import BYTES_PER_SECOND
 
@@ -37,7 +38,8 @@ log = logging.getLogger("local.speech")
 class SpeechEndpoint:
     """A server on a loopback port, with one thread per connection; a context manager.
 
-    recognizer: turns samples into words. pause_seconds: the pause that ends recognition.
+    recognizer: turns samples into words. key: None disables keys. entra: an identity that may use the endpoint.
+    pause_seconds: the pause that ends recognition.
     wordless: the status for sound without words. NoMatch takes the sound for speech, BabbleTimeout for noise.
     latency: seconds of audio → seconds to wait before the answer. keep_audio: whether `received` keeps the bodies.
     received: all requests, including those for tokens, in order of arrival. connections: accepted TCP connections.
@@ -50,7 +52,8 @@ class SpeechEndpoint:
         self,
         recognizer: Recognizer,
         *,
-        key: str = "local-key",
+        key: str | None = "local-key",
+        entra: Entra | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         pause_seconds: float = 1.0,
@@ -67,14 +70,13 @@ class SpeechEndpoint:
         self.faults: deque[Fault] = deque()
         self.quota = Quota(quota, quota_retry_after)
         self._recognizer = recognizer
-        self._key = key
         self._port = port
         self._tls = tls
         self._pause_seconds = pause_seconds
         self._wordless = wordless
         self._latency = latency
         self._ticks_as_strings = ticks_as_strings
-        self._tokens = Tokens(token_seconds)
+        self._access = Access(key, token_seconds, entra)
         self._keep_audio = keep_audio
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -121,7 +123,7 @@ class SpeechEndpoint:
 
     def revoke_tokens(self) -> None:
         """Refuse all tokens issued so far."""
-        self._tokens.revoke()
+        self._access.revoke_tokens()
 
     def _accept(self) -> None:
         with self._listener as listener, selectors.DefaultSelector() as selector:
@@ -194,7 +196,7 @@ class SpeechEndpoint:
             raise Refusal(404, "Resource not found")
         if received.method != "POST":
             raise Refusal(405, "Method not allowed", {"Allow": "POST"})
-        self._authorise(received.headers, tokens=not is_token)
+        self._access.check(received.headers, tokens=not is_token)
         if is_token:
             return lambda: self._token(wire)
         check_recognition(received.parameters, received.headers)
@@ -206,21 +208,10 @@ class SpeechEndpoint:
 
         return recognize
 
-    def _authorise(self, headers: Mapping[str, str], *, tokens: bool) -> None:
-        key, authorization = headers.get("ocp-apim-subscription-key"), headers.get("authorization")
-        if key is None and not (tokens and authorization):
-            raise Refusal(403, "Forbidden: neither a subscription key nor a token was sent")
-        if key is not None and key != self._key:
-            raise Refusal(401, UNAUTHORIZED)
-        if tokens and authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            if scheme != "Bearer" or not self._tokens.is_valid(token):
-                raise Refusal(401, UNAUTHORIZED)
-
     def _token(self, wire: Wire) -> Answer:
         if wire.body.content:
             raise Refusal(400, "a request for a token must have an empty body")
-        return Answer(200, self._tokens.issue().encode(), {"Content-Type": "application/jwt; charset=us-ascii"})
+        return Answer(200, self._access.issue_token().encode(), {"Content-Type": "application/jwt; charset=us-ascii"})
 
     def _recognition(self, wire: Wire, received: Received) -> Answer:
         pcm = samples(wire.body, received.headers)

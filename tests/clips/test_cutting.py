@@ -20,7 +20,7 @@ from tests.support.speech_corpus import (
     with_sounds,
     without_words,
 )
-from tests.support.transcribing import blocks, transcribe
+from tests.support.transcribing import blocks, sent_seconds, transcribe
 from tests.support.words import spoken
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 from transcription.clips.clip import Clip
@@ -55,6 +55,17 @@ def test_no_word_is_lost_cut_or_doubled_whatever_the_pauses(pause: float) -> Non
 def test_no_word_is_lost_cut_or_doubled_whatever_the_noise(kind: str, level: float, service_pause: float) -> None:
     recording = compose(PAUSES, (kind, level), 60, seed=3)
     assert transcribe(recording, service_pause).words == texts(recording)
+
+
+@pytest.mark.parametrize("noise", [None, ("white", 20), ("hum", 20), ("babble", 20), ("varying", 20)])
+def test_a_shorter_pause_suits_a_service_that_stops_at_half_a_second(noise: tuple[str, float] | None) -> None:
+    """No word is lost either way. With a pause that fits, little is sent twice."""
+    recording = compose(PAUSES, noise, 180, seed=8)
+    speech = sum(end - start for start, end in recording.runs(1.001))
+    assert transcribe(recording, 0.5).words == texts(recording)
+    fitting = transcribe(recording, 0.5, SPEECH_PAUSE_SECONDS="0.45")
+    assert fitting.words == texts(recording)
+    assert sum(sent_seconds(fitting.received)) <= 1.15 * speech
 
 
 @pytest.mark.parametrize("length", [5, 10, 20, 59, 61, 125])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.secrets import BREAKS, shown_run
-from tests.support.settings import SPEECH_KEY, app_settings
+from tests.support.settings import RESOURCE_ID, SPEECH_KEY, app_settings
 from transcription.errors import Misconfigured
 from transcription.settings.app import Settings, StorageSettings, SweepSettings, TriggerSettings, log_wrong_settings
 from transcription.settings.models import Models
@@ -19,6 +19,7 @@ CONFIDENTIAL = (
     "AZURE_SPEECH_REGION",
     "AZURE_SPEECH_ENDPOINT",
     "AZURE_SPEECH_ENDPOINT_ID",
+    "AZURE_SPEECH_RESOURCE_ID",
     "AZURE_SPEECH_QUERY",
     "AudioStorage",
     "AudioStorage__blobServiceUri",
@@ -35,6 +36,7 @@ HARMLESS = (
     "SPEECH_FORMAT",
     "SPEECH_AUDIO_FORMAT",
     "SPEECH_WORD_TIMES",
+    "SPEECH_PAUSE_SECONDS",
     "SPEECH_MAX_CONCURRENT_REQUESTS",
     "TRANSCRIPT_FORMATS",
     "MAX_AUDIO_MINUTES",
@@ -58,7 +60,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
     speech = settings.speech
     assert (speech.language, speech.profanity, speech.detailed, speech.word_times) == ("en-US", "masked", True, True)
     assert (speech.auth, speech.audio_format, speech.models, speech.extra_query) == ("key", "wav", Models(), ())
-    assert speech.max_concurrent_requests == 64
+    assert (speech.max_concurrent_requests, speech.pause_seconds) == (64, 0.8)
+    assert (speech.resource_id, speech.client_id) == ("", None)
     assert (settings.storage.audio_container, settings.storage.transcript_container) == ("audio", "transcripts")
     assert settings.storage.work_container == "transcription-work"
     assert settings.sweep == SweepSettings("0 */15 * * * *", 7)
@@ -89,7 +92,9 @@ def test_one_error_names_every_problem() -> None:
         ("AZURE_SPEECH_ENDPOINT", "ftp://127.0.0.1", "https"),
         ("AZURE_SPEECH_ENDPOINT", "westeurope", "is not a URL"),
         ("AZURE_SPEECH_REGION", "West Europe!", "has a space at position 5"),
-        ("AZURE_SPEECH_AUTH", "password", "key, token"),
+        ("AZURE_SPEECH_AUTH", "password", "key, token, identity"),
+        ("AZURE_SPEECH_RESOURCE_ID", "my-speech", "is not the id of a Speech resource"),
+        ("SPEECH_PAUSE_SECONDS", "0.1", "from 0.3 to 5"),
         ("AZURE_SPEECH_QUERY", "language=de-DE", "names 'language', which SPEECH_LANGUAGE decides"),
         ("AZURE_SPEECH_ENDPOINT_ID", "english=0f1e", "en-US=<endpoint id>"),
         ("AZURE_SPEECH_QUERY", "nonsense", "name=value"),
@@ -175,6 +180,7 @@ def test_the_repr_of_settings_has_no_secrets() -> None:
         "AZURE_SPEECH_ENDPOINT_ID": "c0de2",
         "AZURE_SPEECH_QUERY": "subscription-key=c0de3",
         "AudioStorage__clientId": "c0de4",
+        "AZURE_SPEECH_RESOURCE_ID": RESOURCE_ID.replace("1234", "c0de"),
     }
     shown = repr(Settings.read(app_settings(**confidential)))
     assert SPEECH_KEY not in shown

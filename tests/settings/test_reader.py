@@ -107,3 +107,10 @@ def test_a_confidential_value_is_only_described_by_its_check() -> None:
     assert "KEY has a space at position 6. Remove it." in problems(reader)
     assert "short one" not in problems(reader)
     assert "REFERENCE has" not in problems(reader)
+
+
+@pytest.mark.parametrize("value", ["0.2", "0", "-1", "nan", "5.1"])
+def test_a_number_may_have_a_least_value(value: str) -> None:
+    reader = SettingsReader({"SECONDS": value})
+    assert reader.number("SECONDS", 0.8, 5, 0.3) == 0.8
+    assert "Set it to a number from 0.3 to 5 (the default is 0.8)." in problems(reader)

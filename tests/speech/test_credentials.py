@@ -1,10 +1,16 @@
 """A key is sent as it is. A token is fetched, shared and renewed."""
 
 import threading
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.identity import CredentialUnavailableError
 
 from tests.support.clock import FakeClock
-from transcription.errors import Retryable
-from transcription.speech.credentials import Key, Token
+from transcription.errors import Misconfigured, Retryable
+from transcription.speech.credentials import Identity, Key, Token
 
 
 class Issuer:
@@ -85,3 +91,42 @@ def test_the_repr_of_a_credential_has_no_secret(clock: FakeClock) -> None:
     token = Token(lambda: "secret", clock)
     assert "secret" in token.headers()["Authorization"]
     assert "secret" not in repr(token)
+
+
+class Entra:
+    """A credential that returns a token, or fails."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.scopes: list[str] = []
+        self._failure = failure
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        self.scopes += scopes
+        if self._failure:
+            raise self._failure
+        return AccessToken("e.y.j", 0)
+
+
+def test_an_identity_sends_the_resources_id_with_its_token() -> None:
+    entra = Entra()
+    identity = Identity("/subscriptions/1", entra)
+    assert identity.headers() == {"Authorization": "Bearer aad#/subscriptions/1#e.y.j"}
+    assert entra.scopes == ["https://cognitiveservices.azure.com/.default"]
+    assert not identity.renew(identity.headers())
+    assert "subscriptions" not in repr(identity)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (CredentialUnavailableError("secret"), Misconfigured),
+        (ClientAuthenticationError("secret"), Misconfigured),
+        (ServiceRequestError("secret"), Retryable),
+    ],
+)
+def test_an_identity_without_a_token_is_misconfigured_unless_the_network_failed(
+    failure: Exception, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind, match=type(failure).__name__) as caught:
+        Identity("/subscriptions/1", Entra(failure)).headers()
+    assert "secret" not in str(caught.value)

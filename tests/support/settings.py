@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 
 SPEECH_KEY = "0123456789abcdef0123456789abcdef"
+RESOURCE_ID = (
+    "/subscriptions/12345678-9abc-def0-1234-56789abcdef0/resourceGroups/recordings"
+    "/providers/Microsoft.CognitiveServices/accounts/my-speech"
+)
 
 
 def app_settings(**changes: str | None) -> dict[str, str]:

@@ -22,6 +22,11 @@ _RESERVED_PARAMETERS = {
 _LABEL = r"(?![0-9a-f]{32}(?:\.|$))[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}|[0-9a-f]*:[0-9a-f:]+", re.IGNORECASE)
 
+_RESOURCE_ID = re.compile(
+    r"/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/[^/]{1,90}"
+    r"/providers/Microsoft\.CognitiveServices/accounts/[A-Za-z0-9_.-]{2,64}",
+    re.IGNORECASE,
+)
 _CHARACTERS = {" ": "space", "\n": "line break", "\r": "line break", "\t": "tab"}
 
 
@@ -37,6 +42,17 @@ def speech_key(value: str) -> str:
     """Return the key if a header can hold it. A line break that was pasted along would end the header."""
     check_characters(value, "Copy the key again, as the portal shows it.")
     return value
+
+
+def resource_id(value: str) -> str:
+    """Return the id of a Speech resource, if it is one. It names the subscription, so no message repeats it."""
+    check_characters(value, "Copy the id again, as the portal shows it.")
+    if not _RESOURCE_ID.fullmatch(value.rstrip("/")):
+        raise ValueError(
+            "is not the id of a Speech resource. Set it to /subscriptions/<id>/resourceGroups/<group>/providers/"
+            "Microsoft.CognitiveServices/accounts/<name>."
+        )
+    return value.rstrip("/")
 
 
 def base_url(value: str, example: str) -> SplitResult:

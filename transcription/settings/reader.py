@@ -86,14 +86,17 @@ class SettingsReader:
 
         return self.parsed(name, parse, default)
 
-    def number(self, name: str, default: float, most: float) -> float:
+    def number(self, name: str, default: float, most: float, least: float = 0.0) -> float:
+        """Return a number from `least` to `most`, but not 0."""
+        limits = f"from {least:g} to {most:g}" if least else f"above 0 and up to {most:g}"
+
         def parse(value: str) -> float:
             try:
                 number = float(value)
             except ValueError:
                 number = 0.0
-            if not 0 < number <= most:
-                raise ValueError(f"a number above 0 and up to {most:g} (the default is {default:g})")
+            if not (number > 0 and least <= number <= most):
+                raise ValueError(f"a number {limits} (the default is {default:g})")
             return number
 
         return self.parsed(name, parse, default)

@@ -17,9 +17,9 @@ import requests
 from transcription.clock import Clock
 from transcription.errors import Misconfigured, Retryable
 from transcription.settings.endpoint import TOKEN_PATH, origin
-from transcription.settings.speech import SpeechSettings
+from transcription.settings.speech import IDENTITY, TOKEN, SpeechSettings
 from transcription.speech import pronunciation
-from transcription.speech.credentials import KEY_HEADER, Credential, Key, Token
+from transcription.speech.credentials import KEY_HEADER, Credential, Identity, Key, Token, entra_credential
 from transcription.speech.dispatcher import Dispatcher
 from transcription.speech.encoding import Encoded
 from transcription.speech.exchanges import ExchangeFailed
@@ -66,9 +66,12 @@ class SpeechClient:
         self.dispatcher = Dispatcher(settings.max_concurrent_requests, clock)
         self._transport = Transport(settings.max_concurrent_requests)
         self._answered: set[tuple[str, str | None]] = set()  # languages and models that the service accepts
-        self._credential: Credential = (
-            Token(self._fetch_token, clock) if settings.auth == "token" else Key(settings.key)
-        )
+        self._credential = self._credential_of(settings)
+
+    def _credential_of(self, settings: SpeechSettings) -> Credential:
+        if settings.auth == IDENTITY:
+            return Identity(settings.resource_id, entra_credential(settings.client_id))
+        return Token(self._fetch_token, self._clock) if settings.auth == TOKEN else Key(settings.key)
 
     @property
     def endpoint(self) -> str:

@@ -1,16 +1,21 @@
-"""Authentication with the Speech resource's key, or with a token that is obtained with the key.
+"""Authentication with the Speech resource's key, with a token that is obtained with the key, or with an identity.
 
-With tokens, the key is sent only once in nine minutes. Neither key nor token is ever part of a message or a repr.
+With tokens, the key is sent only once in nine minutes. With an identity, there is no key: Microsoft Entra issues the
+token. Neither key nor token is ever part of a message or a repr.
 """
 
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from transcription.clock import Clock
-from transcription.errors import Retryable
+from transcription.errors import Misconfigured, Retryable
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
 
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
+SCOPE = "https://cognitiveservices.azure.com/.default"
 TOKEN_LIFETIME = 9 * 60.0  # seconds; the service accepts a token for ten minutes
 
 
@@ -79,3 +84,47 @@ class Token:
             if self._headers == refused:  # otherwise another thread has renewed the token already
                 self._headers = {}
             return True
+
+
+class Identity:
+    """Microsoft Entra tokens of the app's identity, for one Speech resource.
+
+    The short audio API wants the resource's id along with the token (cognitive-services-speech-service-rest-auth.md).
+    The credential keeps a token until it is about to expire, and fetches it for all threads.
+    """
+
+    def __init__(self, resource_id: str, credential: "TokenCredential") -> None:
+        self._resource_id = resource_id
+        self._credential = credential
+
+    def headers(self) -> dict[str, str]:
+        from azure.core.exceptions import (
+            AzureError,
+            ClientAuthenticationError,
+        )  # only this way to authenticate needs it
+
+        try:
+            token = self._credential.get_token(SCOPE).token
+        except ClientAuthenticationError as error:  # its text may quote a whole answer
+            raise Misconfigured(
+                f"Microsoft Entra issued no token ({type(error).__name__}). Check that the app has a managed identity,"
+                " and that AudioStorage__clientId is its client id if it is a user-assigned one. On a developer's"
+                " machine, run az login."
+            ) from None
+        except AzureError as error:
+            raise Retryable(f"no token from Microsoft Entra ({type(error).__name__})") from None
+        return {"Authorization": f"Bearer aad#{self._resource_id}#{token}"}
+
+    def renew(self, refused: dict[str, str]) -> bool:  # noqa: ARG002  # a new token would have the same rights
+        return False
+
+
+def entra_credential(client_id: str | None) -> "TokenCredential":
+    """Return the credential of the app's identity, or of the user who is logged in on a developer's machine.
+
+    `client_id` chooses a user-assigned identity. Nothing is fetched yet.
+    """
+    from azure.identity import DefaultAzureCredential  # takes 124 ms, which a key does not need
+
+    options: dict[str, Any] = {"managed_identity_client_id": client_id} if client_id else {}
+    return DefaultAzureCredential(**options)

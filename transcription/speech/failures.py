@@ -38,12 +38,15 @@ def retry_after(headers: Mapping[str, str], clock: Clock) -> float | None:
 def secrets_of(settings: SpeechSettings, request_headers: Mapping[str, str]) -> Secrets:
     """Return what no message about this request may repeat.
 
-    These are the key, the token, the settings that are sent as a query, and a gateway's path, which may hold a code.
+    These are the key, the token, the subscription in the resource's id, the settings that are sent as a query, and a
+    gateway's path, which may hold a code.
     """
     path = urlsplit(settings.endpoint.recognition_url).path.removesuffix(RECOGNITION_PATH).removesuffix("/stt")
     token = request_headers.get("Authorization", "").removeprefix("Bearer ")
     query = [value for _, value in settings.extra_query]
-    return Secrets([settings.key, token, *settings.models.ids, path.strip("/"), *query])
+    subscription = "".join(settings.resource_id.split("/")[2:3])
+    *_, token = token.split("#")  # an identity's follows the resource's id
+    return Secrets([settings.key, subscription, token, *settings.models.ids, path.strip("/"), *query])
 
 
 def explanation(body: bytes, secrets: Secrets) -> str:

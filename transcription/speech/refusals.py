@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from transcription.errors import Misconfigured, Refused, RequestRefused, Retryable, TranscriptionError, UnknownLanguage
 from transcription.settings.endpoint import TOKEN_PATH, origin
-from transcription.settings.speech import SpeechSettings
+from transcription.settings.speech import IDENTITY, SpeechSettings
 from transcription.speech.failures import is_retryable
 
 NO_ROOM = (429, 503)  # statuses that say that the service has no room for the request now
@@ -19,6 +19,10 @@ _ABOUT_LANGUAGE = re.compile(r"\bcid\b|language|locale|\bmodel\b", re.IGNORECASE
 _ABOUT_AUDIO = re.compile(r"audio|format|\b(?:wave?|riff|ogg|opus|codec|header|content)\b|pronunciation", re.IGNORECASE)
 
 CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
+CHECK_ROLE = (
+    "Give the app's identity the role Cognitive Services Speech User on the Speech resource, which needs a custom"
+    " subdomain, and check AZURE_SPEECH_RESOURCE_ID and AZURE_SPEECH_REGION. A new role takes effect within minutes."
+)
 CHECK_TOKENS = (
     "Or set AZURE_SPEECH_AUTH to key: a resource with a custom domain issues tokens only if it allows all networks."
 )
@@ -64,7 +68,8 @@ def recognition_error(refusal: Refusal, settings: SpeechSettings, asked: Asked) 
         kind = Refused if status in NO_ROOM else Retryable
         return kind(answered, refusal.retry_after)
     if status in (401, 403):
-        return Misconfigured(f"The {settings.auth} was refused. {answered}. {CHECK_KEY}")
+        advice = CHECK_ROLE if settings.auth == IDENTITY else CHECK_KEY
+        return Misconfigured(f"The {settings.auth} was refused. {answered}. {advice}")
     if status == 404 or is_redirect:
         advice = CHECK_REGION if status == 404 and not endpoint.is_regional else "Check AZURE_SPEECH_ENDPOINT."
         return Misconfigured(f"There is no Speech service at this address. {answered}. {advice}")
