@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.speech import SpeechEndpoint
+from local.speech import Behaviour, SpeechEndpoint
 from tests.support.recordings import FORMATS, encode_as
 from tests.support.settings import SPEECH_KEY
 from tests.support.speech_corpus import Recording, compose, without_words
@@ -23,6 +23,7 @@ from tests.support.words import spoken
 
 PROJECT = Path(__file__).parent.parent
 TALK = compose((0.2, 0.4, 0.9, 1.6, 2.5), ("white", 30), 40, seed=77)
+NOISE = Behaviour(wordless="BabbleTimeout")
 TIME_TOLERANCE = 0.1  # seconds; telephone codecs halve the band, and µ-law, 8 bit and ADPCM add noise
 
 
@@ -51,7 +52,7 @@ def test_every_format_gives_the_same_words_at_the_same_times(endpoint: SpeechEnd
 @pytest.mark.parametrize("kind", ["music", "ringing", "typing"])
 def test_five_minutes_without_words_are_sent_about_once_and_leave_no_gap(kind: str) -> None:
     recording = without_words(kind, 300)
-    with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, wordless="BabbleTimeout") as endpoint:
+    with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, behaviour=NOISE) as endpoint:
         transcript = transcribe_file(io.BytesIO(encode_as("flac", np.frombuffer(recording.pcm, np.int16))), endpoint)
         sent = sum(sent_seconds(endpoint.received))
     assert (transcript.status, transcript.gaps) == ("NoSpeech", ())

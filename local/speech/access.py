@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local.speech.checks import UNAUTHORIZED, Refusal
+from local.speech.behaviour import UNAUTHORIZED
+from local.speech.checks import Refusal
 from local.speech.tokens import Tokens
 
 NO_AUTHORIZATION = "Forbidden: neither a subscription key nor a token was sent"
@@ -45,7 +46,7 @@ class Access:
         if key is not None and self._key is None:
             raise Refusal(403, KEYS_DISABLED)
         if key is not None and key != self._key:
-            raise Refusal(401, UNAUTHORIZED)
+            raise Refusal(401, UNAUTHORIZED, kind="key")
         if tokens and authorization is not None:
             self._check_token(authorization)
 
@@ -57,4 +58,4 @@ class Access:
             if entra is None or parts != [entra.resource_id, entra.token]:
                 raise Refusal(401, NO_PERMISSION)
         elif scheme != "Bearer" or not self._tokens.is_valid(token):
-            raise Refusal(401, UNAUTHORIZED)
+            raise Refusal(401, UNAUTHORIZED, kind="key")

@@ -12,11 +12,12 @@ from itertools import pairwise
 from typing import Any
 
 from local.speech.assessment import Assessment
+from local.speech.behaviour import Behaviour
 from local.speech.recognizer import Word, has_sound
 from transcription.audio.pcm import BYTES_PER_SECOND
 
 TICKS_PER_SECOND = 10_000_000
-INITIAL_SILENCE_SECONDS = 5.0
+SEGMENTATION = "SpeechContext-phraseDetection.conversation.segmentation.segmentationSilenceTimeoutMs"
 CONFIDENCE = 0.9
 JSON_TYPE = "application/json; charset=utf-8"
 PROFANITIES = frozenset({"arse", "ass", "asshole", "bastard", "bitch", "crap", "damn", "fuck", "fucking", "shit"})
@@ -48,12 +49,13 @@ class Style:
     assessment: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(
-        cls, query: Mapping[str, str], ticks_as_strings: bool, assessment: Mapping[str, Any] | None = None
-    ) -> "Style":
-        detailed = query.get("format") == "detailed"
-        word_times = detailed and query.get("wordLevelTimestamps", "").lower() == "true"
-        return cls(detailed, query.get("profanity", "masked"), word_times, ticks_as_strings, assessment)
+    def of(cls, query: Mapping[str, str], behaviour: Behaviour, assessment: Mapping[str, Any] | None = None) -> "Style":
+        wants_detailed = query.get("format") == "detailed"
+        detailed = behaviour.detailed == "obeyed" if wants_detailed else behaviour.simple != "obeyed"
+        wants_times = query.get("wordLevelTimestamps", "").lower() == "true"
+        word_times = detailed and wants_times and behaviour.word_times == "given"
+        scored = assessment if behaviour.assessment == "scored" else None
+        return cls(detailed, query.get("profanity", "masked"), word_times, behaviour.ticks == "strings", scored)
 
     def times(self, start: float, duration: float) -> dict[str, int | str]:
         """Return both times, given in seconds, as the fields of an answer."""
@@ -69,19 +71,24 @@ def up_to_pause(words: Sequence[Word], pause_seconds: float) -> list[Word]:
     return list(words)
 
 
-def recognition(pcm: bytes, words: Sequence[Word], pause_seconds: float, wordless: str, style: Style) -> dict[str, Any]:
-    """Return the service's answer to a clip (16 kHz mono s16le) with these words, in order.
-
-    `wordless` is the status for a clip that has sound but no words.
-    """
-    seconds = len(pcm) / BYTES_PER_SECOND
-    if words and words[0].start > INITIAL_SILENCE_SECONDS:
-        return _nothing("InitialSilenceTimeout", style, INITIAL_SILENCE_SECONDS, 0.0)
+def recognition(
+    pcm: bytes, words: Sequence[Word], style: Style, behaviour: Behaviour, pause_seconds: float
+) -> dict[str, Any]:
+    """Return the service's answer to a clip (16 kHz mono s16le) with these words, in order."""
+    seconds, patience = len(pcm) / BYTES_PER_SECOND, behaviour.initial_silence_seconds
+    if words and words[0].start > patience:
+        return _nothing(behaviour.silence, style, patience, 0.0)
     if words:
         return _success(up_to_pause(words, pause_seconds), style)
     if has_sound(pcm):
-        return _nothing(wordless, style, 0.0, seconds)
-    return _nothing("InitialSilenceTimeout", style, min(seconds, INITIAL_SILENCE_SECONDS), 0.0)
+        return _nothing(behaviour.wordless, style, 0.0, seconds)
+    return _nothing(behaviour.silence, style, min(seconds, patience), 0.0)
+
+
+def pause_of(query: Mapping[str, str], behaviour: Behaviour) -> float:
+    """Return the pause that ends recognition. The query may ask for another one."""
+    asked = query.get(SEGMENTATION, "")
+    return float(asked) / 1000 if behaviour.segmentation == "obeyed" and asked.isdecimal() else behaviour.pause_seconds
 
 
 def _nothing(status: str, style: Style, start: float, duration: float) -> dict[str, Any]:

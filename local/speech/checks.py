@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from local.speech.answers import Answer
+from local.speech.answers import JSON_TYPE, Answer
+from local.speech.behaviour import Behaviour
 from local.speech.wire import MAX_BODY_BYTES, Body
+from transcription import locales
 from transcription.audio.pcm import BYTES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 
 MODES = ("conversation", "interactive", "dictation")
@@ -27,8 +29,9 @@ LOCALE = re.compile(r"[a-z]{2,3}(-[a-z]{4})?-([a-z]{2}|\d{3})(-[a-z]+)?", re.IGN
 CONNECTION_ID = re.compile(r"[0-9a-f]{32}", re.IGNORECASE)
 CLOSED_PARAMETERS = {"format": ("simple", "detailed"), "profanity": ("masked", "removed", "raw")}
 
-MAX_SECONDS = 60
+REASON = "X-Reason"  # the header that says exactly what is wrong
 MAX_PRONUNCIATION_SECONDS = 30
+MOST_DECODED_SECONDS = 120
 OPUS_SLACK_SECONDS = 0.1  # an Opus frame has up to 60 ms
 
 PRONUNCIATION_PARAMETERS = {
@@ -39,23 +42,37 @@ PRONUNCIATION_PARAMETERS = {
     "EnableProsodyAssessment": ("False", "True"),
 }
 
-UNAUTHORIZED = (
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
-    "active subscription and use a correct regional API endpoint for your resource."
-)
-
 
 class Refusal(Exception):
-    """The error that answers a bad request. Its message goes into the answer."""
+    """The error that answers a bad request.
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `kind` names the line of the behaviour table with its status and body. Then the message, which is more exact than
+    the service's, is in the header X-Reason. Without a kind, the message is in the body.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: Mapping[str, str] | None = None, kind: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
+        self.kind = kind
 
-    def answer(self) -> Answer:
+    def answer(self, behaviour: Behaviour) -> Answer:
+        if self.kind:
+            status, body = behaviour.error(self.kind)
+            reason = {REASON: str(self).encode("ascii", "replace").decode()}
+            return Answer(status, body, {"Content-Type": JSON_TYPE, **reason, **self.headers})
         error = {"code": str(self.status), "message": str(self)}
         return Answer.document({"error": error}, self.status, self.headers)
+
+
+def wrong_audio(message: str) -> Refusal:
+    return Refusal(400, message, kind="audio")
+
+
+def wrong_language(message: str) -> Refusal:
+    return Refusal(400, message, kind="language")
 
 
 def check_recognition(query: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> None:
@@ -81,7 +98,9 @@ def _check_query(query: Sequence[tuple[str, str]]) -> None:
     if len(given) != len(query):
         raise Refusal(400, "each query parameter may be given only once")
     if not LOCALE.fullmatch(given.get("language", "")):
-        raise Refusal(400, "the query parameter language is required. Use a locale such as en-US")
+        raise wrong_language("the query parameter language is required. Use a locale such as en-US")
+    if locales.canonical(given["language"]) is None:
+        raise wrong_language("the query parameter language is a locale that speech to text does not support")
     for name, allowed in CLOSED_PARAMETERS.items():
         if name in given and given[name] not in allowed:
             raise Refusal(400, f"the query parameter {name} must be one of {', '.join(allowed)}")
@@ -109,32 +128,38 @@ def assessment(headers: Mapping[str, str]) -> dict[str, Any] | None:
     return parameters
 
 
-def samples(body: Body, headers: Mapping[str, str]) -> bytes:
-    """Return a body as 16 kHz mono s16le.
+def samples(body: Body, headers: Mapping[str, str], behaviour: Behaviour) -> bytes:
+    """Return a body as 16 kHz mono s16le, up to the longest that is recognised.
 
     Raises Refusal if it is too long, or not what its headers say.
     """
     if len(body.content) > MAX_BODY_BYTES:
         raise Refusal(413, f"the body is longer than {MAX_BODY_BYTES} bytes")
     ogg = headers["content-type"] == OGG
-    pcm = _from_ogg(bytes(body.content)) if ogg else _from_wav(body)
-    limit = MAX_PRONUNCIATION_SECONDS if "pronunciation-assessment" in headers else MAX_SECONDS
+    if ogg and behaviour.ogg != "understood":
+        raise wrong_audio("the audio is OGG")
+    pcm = _from_ogg(bytes(body.content)) if ogg else _from_wav(body, behaviour)
+    limit = MAX_PRONUNCIATION_SECONDS if "pronunciation-assessment" in headers else behaviour.max_seconds
     if len(pcm) > BYTES_PER_SECOND * (limit + (OPUS_SLACK_SECONDS if ogg else 0)):
-        raise Refusal(400, f"the audio is longer than {limit} s")
+        if behaviour.too_long == "refused":
+            raise wrong_audio(f"the audio is longer than {limit:g} s")
+        return pcm[: int(BYTES_PER_SECOND * limit)]
     return pcm
 
 
-def _from_wav(body: Body) -> bytes:
+def _from_wav(body: Body, behaviour: Behaviour) -> bytes:
     content, later_chunks = body.content, body.starts[1:]
     expected = _wav_header(len(content))
     first_length = later_chunks[0] if later_chunks else len(content)
     if first_length < len(expected) or not content.startswith(expected):
+        if behaviour.other_audio == "understood":
+            return b"".join(_decoded(bytes(content), None))
         problem = _wav_problem(bytes(content), first_length, expected)
-        raise Refusal(400, f"the first chunk must start with the WAV header: {problem}")
+        raise wrong_audio(f"the first chunk must start with the WAV header: {problem}")
     if any(_is_header(content[start : start + 12]) for start in later_chunks):
-        raise Refusal(400, "only the first chunk may have a WAV header")
+        raise wrong_audio("only the first chunk may have a WAV header")
     if (len(content) - len(expected)) % SAMPLE_BYTES:
-        raise Refusal(400, "the WAV data ends in the middle of a sample")
+        raise wrong_audio("the WAV data ends in the middle of a sample")
     return bytes(memoryview(content)[len(expected) :])
 
 
@@ -168,26 +193,26 @@ def _wav_problem(content: bytes, first_length: int, expected: bytes) -> str:
 def _from_ogg(content: bytes) -> bytes:
     head = content.find(b"OpusHead", 0, 64)
     if not content.startswith(b"OggS") or head < 0 or len(content) < head + 16:
-        raise Refusal(400, "the body is not OGG with Opus in it")
+        raise wrong_audio("the body is not OGG with Opus in it")
     channels, rate = content[head + 9], struct.unpack_from("<I", content, head + 12)[0]
     if (channels, rate) != (1, SAMPLE_RATE):
-        raise Refusal(400, f"the Opus stream must have 16000 Hz, 1 channel, not {rate} Hz, {channels} channels")
+        raise wrong_audio(f"the Opus stream must have 16000 Hz, 1 channel, not {rate} Hz, {channels} channels")
     pcm = bytearray()
-    for part in _decoded(content):
+    for part in _decoded(content, "ogg"):
         pcm += part
-        if len(pcm) > BYTES_PER_SECOND * (MAX_SECONDS + 1):
+        if len(pcm) > BYTES_PER_SECOND * MOST_DECODED_SECONDS:
             break  # hours of Opus fit into a body, and this is too long already
     return bytes(pcm)
 
 
-def _decoded(content: bytes) -> Iterator[bytes]:
+def _decoded(content: bytes, file_format: str | None) -> Iterator[bytes]:
     import av  # slow to import, and needed for this format only
 
     to_pcm = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
     try:
-        with av.open(io.BytesIO(content), mode="r", format="ogg") as container:
+        with av.open(io.BytesIO(content), mode="r", format=file_format) as container:
             for frame in chain(container.decode(audio=0), [None]):
                 for part in to_pcm.resample(frame):
                     yield bytes(part.planes[0])[: part.samples * SAMPLE_BYTES]
     except av.error.FFmpegError as error:
-        raise Refusal(400, "the OGG cannot be decoded") from error
+        raise wrong_audio("the audio cannot be decoded") from error

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
@@ -19,7 +19,8 @@ from urllib.parse import parse_qsl
 import h11
 
 from local.speech.access import Access, Entra
-from local.speech.answers import Answer, Style, recognition
+from local.speech.answers import Answer, Style, pause_of, recognition
+from local.speech.behaviour import ASSUMED, Behaviour
 from local.speech.checks import RECOGNITION_PATH, Refusal, assessment, check_recognition, samples
 from local.speech.faults import Fault
 from local.speech.quota import Quota
@@ -39,8 +40,7 @@ class SpeechEndpoint:
     """A server on a loopback port, with one thread per connection; a context manager.
 
     recognizer: turns samples into words. key: None disables keys. entra: an identity that may use the endpoint.
-    pause_seconds: the pause that ends recognition.
-    wordless: the status for sound without words. NoMatch takes the sound for speech, BabbleTimeout for noise.
+    behaviour: what it does where documents leave that open. models: the custom models that exist; None for any.
     latency: seconds of audio → seconds to wait before the answer. keep_audio: whether `received` keeps the bodies.
     received: all requests, including those for tokens, in order of arrival. connections: accepted TCP connections.
     quota: recognitions in progress at once, from all clients; more are refused with 429 once their head was read. With
@@ -56,10 +56,9 @@ class SpeechEndpoint:
         entra: Entra | None = None,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
-        pause_seconds: float = 1.0,
-        wordless: str = "NoMatch",
+        behaviour: Behaviour = ASSUMED,
+        models: Collection[str] | None = None,
         latency: Callable[[float], float] | None = None,
-        ticks_as_strings: bool = False,
         token_seconds: float = LIFETIME_SECONDS,
         keep_audio: bool = True,
         quota: int | None = None,
@@ -72,10 +71,9 @@ class SpeechEndpoint:
         self._recognizer = recognizer
         self._port = port
         self._tls = tls
-        self._pause_seconds = pause_seconds
-        self._wordless = wordless
+        self._behaviour = behaviour
+        self._models = models
         self._latency = latency
-        self._ticks_as_strings = ticks_as_strings
         self._access = Access(key, token_seconds, entra)
         self._keep_audio = keep_audio
         self._lock = threading.Lock()
@@ -180,7 +178,7 @@ class SpeechEndpoint:
                 self._next_fault(received.path).play(wire, received, respond)
             except Refusal as refusal:
                 received.finish(wire.body, refusal.status)
-                wire.answer(refusal.answer())
+                wire.answer(refusal.answer(self._behaviour))
             finally:
                 if not received.ended:
                     received.finish(wire.body, 0)
@@ -200,6 +198,7 @@ class SpeechEndpoint:
         if is_token:
             return lambda: self._token(wire)
         check_recognition(received.parameters, received.headers)
+        self._check_options(received.query)
         place.enter_context(self.quota.place())
 
         def recognize() -> Answer:
@@ -214,7 +213,7 @@ class SpeechEndpoint:
         return Answer(200, self._access.issue_token().encode(), {"Content-Type": "application/jwt; charset=us-ascii"})
 
     def _recognition(self, wire: Wire, received: Received) -> Answer:
-        pcm = samples(wire.body, received.headers)
+        pcm = samples(wire.body, received.headers, self._behaviour)
         try:
             words = self._recognizer.words(pcm, received.query["language"])
         except RecognitionFailed as error:
@@ -222,8 +221,18 @@ class SpeechEndpoint:
             return Answer.document({"RecognitionStatus": "Error"})
         if self._latency is not None:
             wire.wait(self._latency(len(pcm) / BYTES_PER_SECOND))
-        style = Style.of(received.query, self._ticks_as_strings, assessment(received.headers))
-        return Answer.document(recognition(pcm, words, self._pause_seconds, self._wordless, style))
+        style = Style.of(received.query, self._behaviour, assessment(received.headers))
+        pause = pause_of(received.query, self._behaviour)
+        return Answer.document(recognition(pcm, words, style, self._behaviour, pause))
+
+    def _check_options(self, query: Mapping[str, str]) -> None:
+        """Raise Refusal if the query asks for a model that does not exist, or for what the behaviour refuses."""
+        if self._models is not None and "cid" in query and query["cid"] not in self._models:
+            raise Refusal(400, "there is no such model", kind="model")
+        if "wordLevelTimestamps" in query and self._behaviour.word_times == "refused":
+            raise Refusal(400, "the query parameter wordLevelTimestamps is not supported")
+        if query.get("profanity") == "removed" and self._behaviour.profanity == "refused":
+            raise Refusal(400, "the query parameter profanity is not supported")
 
     def _next_fault(self, path: str) -> Fault:
         with self._lock:
@@ -237,5 +246,5 @@ class SpeechEndpoint:
         refusal = Refusal(error.error_status_hint, str(error))
         with suppress(OSError):
             if wire.may_answer():
-                wire.answer(refusal.answer())
+                wire.answer(refusal.answer(self._behaviour))
         wire.linger()

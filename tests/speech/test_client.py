@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from local.speech import Fault, Script, SpeechEndpoint, Word
+from local.speech import Behaviour, Fault, Script, SpeechEndpoint, Word
 from tests.support.clock import FakeClock
 from tests.support.secrets import ENCODINGS, shown_run
 from tests.support.settings import SPEECH_KEY
@@ -97,7 +97,7 @@ def test_consecutive_requests_share_one_connection(either: SpeechEndpoint, clock
 
 
 def test_times_as_strings_are_understood(clock: FakeClock) -> None:
-    with SpeechEndpoint(Script(hello_world), key=SPEECH_KEY, ticks_as_strings=True) as endpoint:
+    with SpeechEndpoint(Script(hello_world), key=SPEECH_KEY, behaviour=Behaviour(ticks="strings")) as endpoint:
         phrase = Caller(endpoint, clock)().phrase
     assert phrase is not None
     assert phrase.words[0].offset == pytest.approx(0.1)

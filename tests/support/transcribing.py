@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from local.speech import Fault, Received, SpeechEndpoint
+from local.speech import Behaviour, Fault, Received, SpeechEndpoint
 from tests.support.clock import FakeClock
 from tests.support.recordings import DECODERS
 from tests.support.settings import SPEECH_KEY, app_settings
@@ -125,7 +125,7 @@ def transcribe(recording: Recording, pause: float = 1.0, *, word_times: bool = T
     """
     if not word_times:
         settings["SPEECH_FORMAT"] = "simple"
-    with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, pause_seconds=pause) as endpoint:
+    with SpeechEndpoint(Recognizer([recording]), key=SPEECH_KEY, behaviour=Behaviour(pause_seconds=pause)) as endpoint:
         usage = Usage()
         transcript = _transcribe(Pcm(recording.pcm), endpoint, usage, settings)
     return Outcome(transcript, usage, endpoint.received)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.speech import Script, SpeechEndpoint, Word
+from local.speech import SDK_SEGMENTATION, Behaviour, Script, SpeechEndpoint, Word
 from tests.support.speech_requests import HELLO_WORLD, Post, tone, wav
 
 
@@ -28,7 +28,7 @@ def test_the_detailed_format_has_nbest_and_on_request_words(post: Post) -> None:
 
 
 def test_ticks_can_be_strings(post: Post) -> None:
-    with SpeechEndpoint(Script(HELLO_WORLD), ticks_as_strings=True) as endpoint:
+    with SpeechEndpoint(Script(HELLO_WORLD), behaviour=Behaviour(ticks="strings")) as endpoint:
         answer = post(query="language=en-US&format=detailed&wordLevelTimestamps=true", endpoint=endpoint).json()
     assert (answer["Offset"], answer["Duration"]) == ("2000000", "8000000")
     assert answer["NBest"][0]["Words"][0]["Offset"] == "2000000"
@@ -46,7 +46,7 @@ def test_words_after_a_pause_are_left_out_of_a_success(post: Post) -> None:
 
 
 def test_the_pause_that_ends_recognition_can_be_set(post: Post) -> None:
-    with SpeechEndpoint(Script([Word("one", 0.0, 0.5), Word("two", 1.0, 0.5)]), pause_seconds=0.5) as endpoint:
+    with SpeechEndpoint(Script([Word("one", 0.0, 0.5), Word("two", 1.0, 0.5)]), behaviour=SDK_SEGMENTATION) as endpoint:
         assert post(endpoint=endpoint).json()["DisplayText"] == "One."
 
 
