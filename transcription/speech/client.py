@@ -57,6 +57,30 @@ class _Reply:
     explanation: str
 
 
+def headers_of(options: RecognitionOptions) -> dict[str, str]:
+    """Return the headers of a recognition, except for its content type and those that authenticate it."""
+    headers = {"Accept": "application/json", "Expect": "100-continue"}
+    if options.pronunciation:
+        headers[pronunciation.HEADER] = pronunciation.header(options.pronunciation)
+    return headers
+
+
+def query_of(settings: SpeechSettings, options: RecognitionOptions, connection_id: str) -> list[tuple[str, str]]:
+    """Return the query of a recognition."""
+    detailed = settings.detailed or options.pronunciation is not None  # simple answers have no scores
+    query = [
+        ("language", options.language),
+        ("format", "detailed" if detailed else "simple"),
+        ("profanity", options.profanity),
+        ("X-ConnectionId", connection_id),
+    ]
+    if detailed and settings.word_times:
+        query.append(("wordLevelTimestamps", "true"))
+    if model_id := settings.models.id_for(options.language):
+        query.append(("cid", model_id))
+    return [*query, *settings.extra_query]
+
+
 class SpeechClient:
     """The Speech endpoint, shared by all recordings and threads of the process."""
 
@@ -98,9 +122,16 @@ class SpeechClient:
         self._answered.add(asked)
         return reply.body
 
+    def authorization(self) -> dict[str, str]:
+        """Return the headers that authenticate a request.
+
+        Raises Retryable or Misconfigured if they have to be fetched and the fetch fails.
+        """
+        return self._credential.headers()
+
     def fingerprint(self, options: RecognitionOptions) -> str:
         """Return a digest of all that can change an answer: query and headers, without credentials and ids."""
-        request = [self._settings.audio_format, self._query(options, ""), self._headers(options)]
+        request = [self._settings.audio_format, query_of(self._settings, options, ""), headers_of(options)]
         return hashlib.sha256(json.dumps(request).encode()).hexdigest()
 
     def _send(
@@ -113,31 +144,10 @@ class SpeechClient:
     ) -> _Reply:
         connection_id = uuid.uuid4().hex
         note_try(connection_id)
-        headers = {"Content-Type": audio.content_type, **self._headers(options), **auth_headers}
+        headers = {"Content-Type": audio.content_type, **headers_of(options), **auth_headers}
         body = in_chunks(audio.header, audio.body)
-        url, query = self._settings.endpoint.recognition_url, self._query(options, connection_id)
+        url, query = self._settings.endpoint.recognition_url, query_of(self._settings, options, connection_id)
         return self._post(url, headers, query, body, min(MAX_EXCHANGE_SECONDS, max(0.1, seconds)))
-
-    def _headers(self, options: RecognitionOptions) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Expect": "100-continue"}
-        if options.pronunciation:
-            headers[pronunciation.HEADER] = pronunciation.header(options.pronunciation)
-        return headers
-
-    def _query(self, options: RecognitionOptions, connection_id: str) -> list[tuple[str, str]]:
-        settings = self._settings
-        detailed = settings.detailed or options.pronunciation is not None  # simple answers have no scores
-        query = [
-            ("language", options.language),
-            ("format", "detailed" if detailed else "simple"),
-            ("profanity", options.profanity),
-            ("X-ConnectionId", connection_id),
-        ]
-        if detailed and settings.word_times:
-            query.append(("wordLevelTimestamps", "true"))
-        if model_id := settings.models.id_for(options.language):
-            query.append(("cid", model_id))
-        return [*query, *settings.extra_query]
 
     def _fetch_token(self) -> str:
         url = self._settings.endpoint.token_url
