@@ -6,12 +6,13 @@ PIP := $(PY) -m pip install -qq --disable-pip-version-check --no-input
 PIP_FAILED = { echo 'pip failed; see above. Check that the package registry is reachable, then try again.'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo start test soak bench lint clean
+.PHONY: help demo start check-speech test soak bench lint clean
 
 help:
 	@echo 'make demo               transcribe a sample recording on this machine'
 	@echo 'make demo AUDIO=path    transcribe a recording of yours'
 	@echo 'make start              run the whole stack until Ctrl-C: upload recordings, read transcripts'
+	@echo 'make check-speech       compare the real Speech service with what is assumed here (AZURE_SPEECH_KEY, AZURE_SPEECH_REGION)'
 	@echo 'make test               run all tests'
 	@echo 'make soak               run the reliability tests at full size, in about 40 minutes (docs/reliability.md)'
 	@echo 'make bench              measure speed, memory and cost, in several minutes (docs/performance.md)'
@@ -33,6 +34,9 @@ bench: .venv/bench
 soak: .venv/test
 	@$(PY) -m local.tools
 	@$(PY) -m tests.soak
+
+check-speech: .venv/run
+	@$(PY) infra/check_speech.py --save .local/check-speech.json $${YES:+--yes}
 
 test: .venv/test
 	@$(PY) -m local.tools

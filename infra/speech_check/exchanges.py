@@ -71,7 +71,7 @@ class Exchange:
     @property
     def text(self) -> str:
         answer = self.answer
-        return answer.phrase.text if answer and answer.phrase else ""
+        return self.secrets.quotable(answer.phrase.text) if answer and answer.phrase else ""
 
     @property
     def content(self) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from infra.speech_check.exchanges import Exchange, Request
 
 @dataclass(frozen=True)
 class Finding:
-    """What the service did.
+    """The outcome of a check.
 
-    same: it did what is assumed. works: the app works with the current settings. advice: what a difference means, and
+    did: what the service did. same: that is what is assumed. works: the app works with the current settings. advice: what a difference means, and
     the setting to change. measured: lines for the stand-in's table.
     """
 
@@ -57,7 +57,7 @@ def outcome(exchange: Exchange) -> str:
         return f"no answer ({exchange.explanation})"
     if exchange.status != 200:
         return f"{exchange.status}: {exchange.explanation}"
-    return str(exchange.content.get("RecognitionStatus", "an answer of another form"))
+    return exchange.answer.status if exchange.answer else "an answer of another form"
 
 
 def unanswered(exchanges: Sequence[Exchange]) -> Finding | None:

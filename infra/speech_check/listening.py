@@ -28,6 +28,7 @@ class Listening:
         """`settings` ask for detailed answers without a custom model."""
         self._clips = clips
         self._settings = settings
+        self._longest_is_heard = False  # anyway; then nothing shows if a longer pause was granted
 
     def checks(self) -> list[Check]:
         apart = tuple(self._request(f"{pause:g} s apart", self._clips.apart(pause)) for pause in PAUSES)
@@ -59,6 +60,7 @@ class Listening:
         if finding := unanswered(exchanges):
             return finding
         heard = [_is_heard(exchange) for exchange in exchanges]
+        self._longest_is_heard = heard[-1]
         stops = [pause for pause, whole in zip(PAUSES, heard, strict=True) if not whole]
         allowed = max((pause for pause in PAUSES if pause < min(stops, default=99.0)), default=None)
         did = f"heard: {_list(PAUSES, heard, wanted=True)}; ends recognition: {_list(PAUSES, heard, wanted=False)}"
@@ -79,6 +81,8 @@ class Listening:
     def _longer(self, exchanges: Sequence[Exchange]) -> Finding:
         if finding := unanswered(exchanges):
             return finding
+        if self._longest_is_heard:
+            return Finding(f"{PAUSES[-1]:g} s is heard anyway", same=True)
         if not _is_heard(exchanges[0]):
             return Finding("ignored", same=True, measured={"segmentation": "ignored"})
         setting = "&".join(f"{name}={value}" for name, value in LONGER_PAUSE)
