@@ -12,7 +12,7 @@ help:
 	@echo 'make demo               transcribe a sample recording on this machine'
 	@echo 'make demo AUDIO=path    transcribe a recording of yours'
 	@echo 'make start              run the whole stack until Ctrl-C: upload recordings, read transcripts'
-	@echo 'make check-speech       compare the real Speech service with what is assumed here (AZURE_SPEECH_KEY, AZURE_SPEECH_REGION)'
+	@echo 'make check-speech       compare the real Speech service with what is assumed here; YES=1 does not ask'
 	@echo 'make test               run all tests'
 	@echo 'make soak               run the reliability tests at full size, in about 40 minutes (docs/reliability.md)'
 	@echo 'make bench              measure speed, memory and cost, in several minutes (docs/performance.md)'

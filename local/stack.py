@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient
 from local.azurite import Azurite
 from local.host import choose_host
 from local.progress import say
-from local.speech import PocketSphinx, SpeechEndpoint
+from local.speech import ASSUMED, SDK_SEGMENTATION, Behaviour, PocketSphinx, SpeechEndpoint
 from local.tools import LOCAL, PROJECT
 
 # The app's own defaults.
@@ -23,6 +23,8 @@ LOCAL_KEY = "local-key"  # for the local Speech endpoint only
 
 START_LOG = LOCAL / "start.log"
 DEMO_LOG = LOCAL / "demo.log"
+
+PROFILES = {"assumed": ASSUMED, "sdk": SDK_SEGMENTATION}
 
 
 class WrongSetting(Exception):
@@ -85,12 +87,31 @@ def port_setting(settings: Mapping[str, str], name: str) -> int:
 
 def start_speech(parts: ExitStack, settings: Mapping[str, str]) -> SpeechEndpoint | None:
     """Start the local endpoint, unless the settings name a real one."""
+    has_credential = settings.get("AZURE_SPEECH_KEY") or settings.get("AZURE_SPEECH_AUTH") == "identity"
     for name in ("AZURE_SPEECH_ENDPOINT", "AZURE_SPEECH_REGION"):
-        if settings.get(name) and (name == "AZURE_SPEECH_ENDPOINT" or settings.get("AZURE_SPEECH_KEY")):
+        if settings.get(name) and (name == "AZURE_SPEECH_ENDPOINT" or has_credential):
             say(f"Speech endpoint: the one in the setting {name}")
             return None
     say("Speech endpoint: a local stand-in that recognises English offline. It makes more mistakes than Azure.")
-    return parts.enter_context(SpeechEndpoint(parts.enter_context(PocketSphinx()), key=LOCAL_KEY))
+    recognizer = parts.enter_context(PocketSphinx())
+    return parts.enter_context(SpeechEndpoint(recognizer, key=LOCAL_KEY, behaviour=speech_behaviour(settings)))
+
+
+def speech_behaviour(settings: Mapping[str, str]) -> Behaviour:
+    """Return the stand-in's behaviour: as assumed, with the SDK's segmentation, or as a saved check measured it.
+
+    Raises WrongSetting if the file cannot be read.
+    """
+    value = settings.get("LOCAL_SPEECH_BEHAVIOUR") or "assumed"
+    if value in PROFILES:
+        return PROFILES[value]
+    try:
+        return Behaviour.saved(Path(value))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise WrongSetting(
+            f"LOCAL_SPEECH_BEHAVIOUR is {value!r}. Use one of {', '.join(PROFILES)}, or the path of a file that"
+            " `make check-speech` saved."
+        ) from None
 
 
 def app_environment(

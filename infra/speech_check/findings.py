@@ -11,8 +11,8 @@ from infra.speech_check.exchanges import Exchange, Request
 class Finding:
     """The outcome of a check.
 
-    did: what the service did. same: that is what is assumed. works: the app works with the current settings. advice: what a difference means, and
-    the setting to change. measured: lines for the stand-in's table.
+    did: what the service did. same: that is what is assumed. works: the app works with the current settings.
+    advice: what a difference means, and the setting to change. measured: lines for the stand-in's table.
     """
 
     did: str

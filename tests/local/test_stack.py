@@ -11,7 +11,7 @@ from azure.storage.blob import BlobServiceClient
 
 from local.__main__ import main
 from local.azurite import Azurite
-from local.speech import Script, SpeechEndpoint
+from local.speech import ASSUMED, SDK_SEGMENTATION, Script, SpeechEndpoint
 from local.stack import (
     LOCAL_KEY,
     Stack,
@@ -19,6 +19,7 @@ from local.stack import (
     app_environment,
     create_containers,
     port_setting,
+    speech_behaviour,
     start_azurite,
     start_speech,
 )
@@ -52,6 +53,7 @@ def test_the_local_endpoint_replaces_a_region_without_a_key() -> None:
     [
         {"AZURE_SPEECH_ENDPOINT": "https://speech.example.com"},
         {"AZURE_SPEECH_REGION": "westeurope", "AZURE_SPEECH_KEY": "k"},
+        {"AZURE_SPEECH_REGION": "westeurope", "AZURE_SPEECH_AUTH": "identity"},
     ],
 )
 def test_no_local_endpoint_starts_if_the_settings_name_a_real_one(
@@ -60,6 +62,22 @@ def test_no_local_endpoint_starts_if_the_settings_name_a_real_one(
     with ExitStack() as parts:
         assert start_speech(parts, settings) is None
     assert f"the one in the setting {next(iter(settings))}" in capsys.readouterr().out
+
+
+def test_the_stand_in_can_stop_as_the_sdk_does_or_as_a_check_measured(tmp_path: Path) -> None:
+    saved = tmp_path / "check.json"
+    saved.write_text('{"checkedAt": "2026-11-26T10:00:00Z", "measured": {"pause_seconds": 0.7}}')
+    assert speech_behaviour({}) == ASSUMED
+    assert speech_behaviour({"LOCAL_SPEECH_BEHAVIOUR": "sdk"}) == SDK_SEGMENTATION
+    assert speech_behaviour({"LOCAL_SPEECH_BEHAVIOUR": str(saved)}).pause_seconds == 0.7
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"measured": {}}'])
+def test_a_file_that_no_check_saved_is_a_wrong_setting(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "check.json").write_text(content)
+    with pytest.raises(WrongSetting, match="LOCAL_SPEECH_BEHAVIOUR"):
+        speech_behaviour({"LOCAL_SPEECH_BEHAVIOUR": str(tmp_path / "check.json")})
 
 
 def test_no_azurite_starts_if_the_settings_name_an_account(capsys: pytest.CaptureFixture[str]) -> None:
