@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from local.speech import Behaviour, SpeechEndpoint
+from local.speech import ASSUMED, SDK_SEGMENTATION, Behaviour, SpeechEndpoint
 from tests.support.recordings import FORMATS, encode_as
 from tests.support.settings import SPEECH_KEY
 from tests.support.speech_corpus import Recording, compose, without_words
@@ -27,9 +27,10 @@ NOISE = Behaviour(wordless="BabbleTimeout")
 TIME_TOLERANCE = 0.1  # seconds; telephone codecs halve the band, and µ-law, 8 bit and ADPCM add noise
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[SpeechEndpoint]:
-    with SpeechEndpoint(Recognizer([TALK]), key=SPEECH_KEY) as endpoint:
+@pytest.fixture(scope="module", params=[ASSUMED, SDK_SEGMENTATION], ids=["1 s", "0.5 s"])
+def endpoint(request: pytest.FixtureRequest) -> Iterator[SpeechEndpoint]:
+    """Yield endpoints that stop at pauses of a second, and of half a second."""
+    with SpeechEndpoint(Recognizer([TALK]), key=SPEECH_KEY, behaviour=request.param) as endpoint:
         yield endpoint
 
 

@@ -19,6 +19,7 @@ _ABOUT_LANGUAGE = re.compile(r"\bcid\b|language|locale|\bmodel\b", re.IGNORECASE
 _ABOUT_AUDIO = re.compile(r"audio|format|\b(?:wave?|riff|ogg|opus|codec|header|content)\b|pronunciation", re.IGNORECASE)
 
 CHECK_KEY = "Check that AZURE_SPEECH_KEY is right and belongs to this region or endpoint."
+USE_IDENTITY = "Set AZURE_SPEECH_AUTH to identity and AZURE_SPEECH_RESOURCE_ID to the resource's id: it forbids keys."
 CHECK_ROLE = (
     "Give the app's identity the role Cognitive Services Speech User on the Speech resource, which needs a custom"
     " subdomain, and check AZURE_SPEECH_RESOURCE_ID and AZURE_SPEECH_REGION. A new role takes effect within minutes."
@@ -69,6 +70,8 @@ def recognition_error(refusal: Refusal, settings: SpeechSettings, asked: Asked) 
         return kind(answered, refusal.retry_after)
     if status in (401, 403):
         advice = CHECK_ROLE if settings.auth == IDENTITY else CHECK_KEY
+        if "authentication is disabled" in refusal.explanation:
+            advice = USE_IDENTITY
         return Misconfigured(f"The {settings.auth} was refused. {answered}. {advice}")
     if status == 404 or is_redirect:
         advice = CHECK_REGION if status == 404 and not endpoint.is_regional else "Check AZURE_SPEECH_ENDPOINT."
