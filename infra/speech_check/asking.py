@@ -149,7 +149,8 @@ class Asking:
 def _answered(exchanges: Sequence[Exchange]) -> Finding:
     (exchange,) = exchanges
     did = f"{outcome(exchange)}: {exchange.text!r:.60}" if exchange.text else outcome(exchange)
-    return Finding(did, same=exchange.answer is not None, works=exchange.answer is not None)
+    answered = exchange.answer is not None
+    return Finding(did, same=answered, works=answered, advice="The next line says why, and which setting to change.")
 
 
 def _refused(exchange: Exchange, line: str, advice: str) -> Finding:
