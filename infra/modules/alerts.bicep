@@ -66,9 +66,9 @@ var rowAlerts = [
   {
     query: 'again-failures'
     severity: 2
-    // The host gives up on a message after five failed calls.
+    // The host gives up on an upload or a message after five failed calls.
     threshold: 4
-    description: 'The function again failed five times or more in half an hour. Messages may be on the queue transcription-again-poison; the sweep queues their uploads again. Nothing to do unless it goes on: then its exceptions say what to fix, usually that storage is down or refuses access.'
+    description: 'The functions transcribe, again and sweep failed five times or more in half an hour. The sweep queues the uploads again. Nothing to do unless it goes on: then their exceptions say what to fix, usually that storage is down, or that its network rules refuse the app.'
   }
   {
     query: 'repeated-sweeps'

@@ -156,6 +156,7 @@ def test_a_recording_with_several_lines_is_counted_once() -> None:
 
 def test_the_queries_of_calls_name_functions_of_the_app() -> None:
     assert 'Name == "abandoned"' in QUERIES["poison-queue"]
-    assert 'Name == "again" and Success == false' in QUERIES["again-failures"]
-    named = {name for text in QUERIES.values() for name in re.findall(r'\bName == "(\w+)"', text)}
-    assert named <= FUNCTIONS
+    assert 'Name in ("transcribe", "again", "sweep") and Success == false' in QUERIES["again-failures"]
+    compared = re.findall(r'\bName (?:== |in \()("[^)\n|]+)', "\n".join(QUERIES.values()))
+    named = {name for text in compared for name in re.findall(r'"(\w+)"', text)}
+    assert {"transcribe", "again", "sweep", "abandoned"} <= named <= FUNCTIONS
