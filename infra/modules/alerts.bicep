@@ -19,7 +19,7 @@ var queries = {
   'unwritten-documents': loadTextContent('../queries/unwritten-documents.kql')
   'poison-queue': loadTextContent('../queries/poison-queue.kql')
   'abandoned-uploads': loadTextContent('../queries/abandoned-uploads.kql')
-  'again-failures': loadTextContent('../queries/again-failures.kql')
+  'failed-calls': loadTextContent('../queries/failed-calls.kql')
   'repeated-sweeps': loadTextContent('../queries/repeated-sweeps.kql')
   sweeps: loadTextContent('../queries/sweeps.kql')
   requeued: loadTextContent('../queries/requeued.kql')
@@ -64,7 +64,7 @@ var rowAlerts = [
     description: 'Uploads got no answer in five attempts, and are not tried again. Their documents are Failed/Abandoned. The query abandoned-uploads lists them. Fix what the exceptions of the function again show, then run infra/redrive.py.'
   }
   {
-    query: 'again-failures'
+    query: 'failed-calls'
     severity: 2
     // The host gives up on an upload or a message after five failed calls.
     threshold: 4
@@ -74,7 +74,7 @@ var rowAlerts = [
     query: 'repeated-sweeps'
     severity: 2
     threshold: 0
-    description: 'The sweep found uploads again that had been tried before without any answer. They are tried again with growing waits. Nothing to do unless it goes on for a day: then the queries failed-documents, exhausted, unwritten-documents and again-failures show why they do not end.'
+    description: 'The sweep found uploads again that had been tried before without any answer. They are tried again with growing waits. Nothing to do unless it goes on for a day: then the queries failed-documents, exhausted, unwritten-documents and failed-calls show why they do not end.'
   }
   {
     query: 'throttling'

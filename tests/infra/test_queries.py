@@ -156,7 +156,7 @@ def test_a_recording_with_several_lines_is_counted_once() -> None:
 
 def test_the_queries_of_calls_name_functions_of_the_app() -> None:
     assert 'Name == "abandoned"' in QUERIES["poison-queue"]
-    assert 'Name in ("transcribe", "again", "sweep") and Success == false' in QUERIES["again-failures"]
+    assert 'Name in ("transcribe", "again", "sweep") and Success == false' in QUERIES["failed-calls"]
     compared = re.findall(r'\bName (?:== |in \()("[^)\n|]+)', "\n".join(QUERIES.values()))
     named = {name for text in compared for name in re.findall(r'"(\w+)"', text)}
     assert {"transcribe", "again", "sweep", "abandoned"} <= named <= FUNCTIONS

@@ -572,7 +572,7 @@ def test_each_watched_problem_has_its_alert(usual: Deployment) -> None:
             "unwritten-documents",
             "poison-queue",
             "abandoned-uploads",
-            "again-failures",
+            "failed-calls",
             "repeated-sweeps",
             "throttling",
             "audio-seconds",
@@ -603,7 +603,7 @@ def alert_texts(deployment: Deployment) -> dict[str, str]:
 def test_five_failed_calls_of_again_raise_an_alert_and_one_row_of_the_other_queries(usual: Deployment) -> None:
     rules = usual.all("Microsoft.Insights/scheduledQueryRules")
     thresholds = {each["name"]: each["properties"]["criteria"]["allOf"][0]["threshold"] for each in rules}
-    assert thresholds.pop("transcription-again-failures") == 4  # more than
+    assert thresholds.pop("transcription-failed-calls") == 4  # more than
     del thresholds["transcription-audio-seconds"]
     assert set(thresholds.values()) == {0}
 
@@ -620,7 +620,7 @@ def test_every_alert_says_what_to_do(usual: Deployment) -> None:
 def test_only_uploads_that_nothing_tries_again_need_the_script(usual: Deployment) -> None:
     texts = alert_texts(usual)
     assert [name for name, text in texts.items() if "redrive" in text] == ["abandoned-uploads"]
-    for name in ("poison-queue", "again-failures", "DeadLetteredCount", "DroppedEventCount"):
+    for name in ("poison-queue", "failed-calls", "DeadLetteredCount", "DroppedEventCount"):
         assert re.search(r"[Tt]he sweep (transcribes|queues)", texts[name]), name
 
 

@@ -266,7 +266,7 @@ def test_room_goes_to_the_oldest_upload(clock: FakeClock) -> None:
     def take_a_step() -> bool:
         return not step.acquire(timeout=30)
 
-    held = [Clip(requester, take_a_step) for requester in [old, *[new] * (MAX_HELD - 1)]]
+    held = [Clip(requester, take_a_step) for requester in [old, old, *[new] * (MAX_HELD - 2)]]
     for clip in held:
         dispatcher.submit(clip)
     got_room: list[Requester] = []
@@ -275,17 +275,20 @@ def test_room_goes_to_the_oldest_upload(clock: FakeClock) -> None:
         dispatcher.submit(Clip(requester, take_a_step))  # frees no room by itself
         got_room.append(requester)
 
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(apply, new)
-        while not first.running():
+    applicants = [*[new] * 5, old]  # the last one would rarely be the first by chance
+    with ThreadPoolExecutor(len(applicants)) as pool:
+        waiting = [pool.submit(apply, requester) for requester in applicants]
+        while not waiting[-1].running():
             threading.Event().wait(0.005)
-        second = pool.submit(apply, old)
         threading.Event().wait(0.1)
         step.release()
-        second.result(10)
-        assert got_room == [old]
-        step.release(len(held) + 1)
-        first.result(10)
+        try:
+            waiting[-1].result(10)
+            assert got_room == [old]
+        finally:
+            step.release(len(held) + len(applicants) - 1)
+        for future in waiting:
+            future.result(10)
     for clip in held:
         clip.done.result(10)
 
