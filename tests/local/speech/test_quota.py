@@ -127,7 +127,7 @@ def test_a_client_that_goes_in_the_middle_of_its_body_leaves_its_place(post: Pos
     with SpeechEndpoint(Script(HELLO_WORLD), quota=1) as endpoint:
         with pytest.raises(OSError, match="the client goes"):
             post(cut_off(), endpoint=endpoint)
-        eventually(lambda: bool(endpoint.received[0].ended))
+        eventually(lambda: bool(endpoint.received and endpoint.received[0].ended))
         eventually(lambda: post(endpoint=endpoint).status_code == 200)
 
 
